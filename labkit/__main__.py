@@ -1,0 +1,136 @@
+"""The `labkit` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="The workbook's tools: for learners lab, doctor, progress and reset; "
+    "for instructors build, validate and grade.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+progress_app = typer.Typer(help="Show your progress, or take it with you.", no_args_is_help=False)
+app.add_typer(progress_app, name="progress")
+
+Lessons = Annotated[
+    list[str] | None, typer.Argument(help="Lessons such as 01-data-structures; all without one.")
+]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(
+    context: typer.Context,
+    instructor: Annotated[
+        bool, typer.Option("--instructor", help="With nbgrader's formgrader.")
+    ] = False,
+) -> None:
+    """Open JupyterLab on the first lesson. Other options go to JupyterLab, as --no-browser."""
+    from labkit.course import jupyter
+
+    raise typer.Exit(jupyter.lab(context.args, instructor=instructor))
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Say what this machine has, and what to do about the rest."""
+    from labkit.course import doctor
+
+    raise typer.Exit(doctor.main(as_json=json))
+
+
+@app.command()
+def build(lessons: Lessons = None) -> None:
+    """Execute solutions/ and generate notebooks/ from them."""
+    from labkit.course import build
+
+    build.build(lessons or ())
+    print(f"Built {', '.join(lessons or []) or 'all lessons'}.")
+
+
+@app.command()
+def validate(lessons: Lessons = None) -> None:
+    """Fail unless each solution earns full points and each learner's version none."""
+    from labkit.course import validate
+
+    problems = validate.validate(lessons or ())
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        raise typer.Exit(1)
+    print(f"Valid: {', '.join(lessons or []) or 'all lessons'}.")
+
+
+@app.command()
+def grade(
+    lesson: Annotated[str, typer.Argument(help="The lesson, such as 01-data-structures.")],
+    course: Annotated[
+        Path, typer.Option(help="The course folder, with submitted/ in it.")
+    ] = Path(),
+) -> None:
+    """Grade every submission of a lesson: autograde, feedback, and a table of grades."""
+    from labkit.course import grade
+
+    raise typer.Exit(grade.main(lesson, course))
+
+
+@app.command()
+def reset(
+    lesson: Annotated[str, typer.Argument(help="The lesson, such as 00-start-here.")],
+) -> None:
+    """Put a lesson's notebook back as it was; yours is kept beside it as a backup."""
+    from labkit.course import files
+
+    print(files.reset(lesson))
+
+
+@progress_app.callback(invoke_without_command=True)
+def progress(context: typer.Context) -> None:
+    """Show the points in every lesson."""
+    if context.invoked_subcommand is None:
+        from labkit.course import files
+        from labkit.course.lesson import show_progress
+
+        show_progress(files.progress())
+
+
+@progress_app.command("export")
+def export_progress(
+    file: Annotated[Path, typer.Argument(help="The zip file to write.")],
+) -> None:
+    """Write your notebooks and progress to one zip file."""
+    from labkit.course import files
+
+    print(files.export(file))
+
+
+@progress_app.command("restore")
+def restore_progress(
+    file: Annotated[Path, typer.Argument(help="A file that `labkit progress export` wrote.")],
+) -> None:
+    """Bring notebooks and progress back from a zip file; what is replaced is kept as a backup."""
+    from labkit.course import files
+
+    print(files.restore(file))
+
+
+def main() -> None:
+    """Run the command; an error that we raise is one sentence, not a traceback."""
+    from labkit.course.errors import CourseError
+
+    try:
+        app()
+    except (CourseError, LookupError) as error:
+        print(f"labkit: {error.args[0] if error.args else error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

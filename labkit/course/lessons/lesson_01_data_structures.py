@@ -1,0 +1,837 @@
+"""What lesson 01-data-structures checks: an arcade game's data, structure by structure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.clock import fast_forward
+from labkit.course.exercise import Outline, Question, Trial
+
+outline = Outline(
+    "01-data-structures",
+    title="Pick the right data structure",
+    prefix="arcade:",
+    needs=("OBJECT", "MEMORY"),
+)
+
+# -- 3.1 strings -----------------------------------------------------------------------------
+
+claim_nickname = outline.exercise(
+    "claim_nickname",
+    "Claim a nickname, once",
+    hints=(
+        "SET has an option that stores only where there is nothing yet, and one for the time to "
+        "live. Both go into the same command.",
+        "`r.set(key, player, nx=True, ex=600)` does all of it. Look at what it returns when the "
+        "key is taken: redis-py answers `None` then, and the contract asks for `False`.",
+        "Return `bool(r.set(...))` with the key, the player, `nx=True` and `ex=600`. Nothing else "
+        "is needed: no GET before, no EXPIRE after.",
+    ),
+)
+
+
+def _nickname(trial: Trial) -> tuple[str, str]:
+    nickname = trial.word()
+    return nickname, f"arcade:nickname:{nickname}"
+
+
+@claim_nickname.check("gives a free nickname to the player for ten minutes", points=1)
+def _claims(trial: Trial) -> None:
+    (nickname, key), player = _nickname(trial), trial.word()
+    got = trial.call(trial.client, nickname, player)
+    trial.equal(trial.client.get(key), player, f"the value of {key}")
+    left = trial.client.pttl(key)
+    trial.require(left != -1, f"{key} never expires: pass `ex=600`.")
+    trial.require(
+        300_000 < left <= 600_000,
+        f"{key} lives {left} ms, and ten minutes are 600,000: `ex` counts seconds, `px` "
+        "milliseconds.",
+    )
+    trial.equal(got, True)
+
+
+@claim_nickname.check("leaves a taken nickname with its holder", points=1)
+def _respects(trial: Trial) -> None:
+    (nickname, key), holder = _nickname(trial), trial.word()
+    trial.client.set(key, holder, ex=100)
+    got = trial.call(trial.client, nickname, trial.word())
+    trial.equal(
+        trial.client.get(key),
+        holder,
+        f"the holder of {key}",
+        advice="SET overwrites unless you pass `nx=True`, which stores only where nothing is.",
+    )
+    trial.require(
+        0 < trial.client.ttl(key) <= 100,
+        "A refused claim changed how long the holder keeps the name.",
+    )
+    trial.require(
+        got is not None,
+        "redis-py answers `None`, not `False`, when `nx=True` finds the key taken: wrap it in "
+        "`bool(...)`.",
+    )
+    trial.equal(got, False)
+
+
+@claim_nickname.check("gives it to one of two players who ask at the same moment", points=1)
+def _one_winner(trial: Trial) -> None:
+    (nickname, key), rival = _nickname(trial), trial.word()
+    witness = trial.another_client()
+    for got in trial.race(
+        lambda: None,
+        lambda: witness.set(key, rival, nx=True, ex=600),
+        trial.client,
+        nickname,
+        trial.word(),
+    ):
+        trial.require(
+            witness.get(key) == rival and got is not True,
+            "Looking first and storing then leaves a gap: another player claimed the name in "
+            "between and lost it. `nx=True` lets Redis look and store in one step.",
+        )
+    trial.require(bool(witness.exists(key)), f"Nothing is stored under {key}.")
+
+
+@claim_nickname.check("leaves no claim without a time to live, even when cut off", points=1)
+def _claim_expires(trial: Trial) -> None:
+    (nickname, key), player = _nickname(trial), trial.word()
+    trial.call(trial.client, nickname, player)
+    trial.require(bool(trial.client.exists(key)), f"Nothing is stored under {key}.")
+    for after in range(trial.log.round_trips + 1):
+        trial.reset()
+        trial.crash(after, trial.client, nickname, player)
+        trial.require(
+            trial.client.ttl(key) != -1,
+            "Storing and then expiring are two trips: a crash between them leaves a nickname "
+            "that never comes free again.",
+        )
+
+
+allow_request = outline.exercise(
+    "allow_request",
+    "Count requests without a race",
+    hints=(
+        "INCR counts and tells in one step. What is left is to make sure that the counter has a "
+        "time to live from its very first moment, and that later requests do not renew it.",
+        "Send two commands in one transaction: the first creates the counter at 0 with its time "
+        "to live, but only where there is none (`nx=True`); the second is INCR.",
+        "`with r.pipeline() as pipe:` then `pipe.set(key, 0, nx=True, ex=window)`, "
+        "`pipe.incr(key)`, and `_, count = pipe.execute()`. Allowed means `count <= limit`.",
+    ),
+)
+
+
+def _allow(trial: Trial, player: str, limit: int, window: int) -> Any:
+    return trial.call(trial.client, player, limit, window)
+
+
+@allow_request.check("lets the first `limit` requests through and refuses the rest", points=1)
+def _limits(trial: Trial) -> None:
+    player, limit = trial.word(), trial.rng.randint(2, 6)
+    for number in range(1, limit + 3):
+        trial.equal(
+            _allow(trial, player, limit, 60),
+            number <= limit,
+            f"request number {number} where {limit} are allowed",
+        )
+    key = f"arcade:rate:{player}"
+    trial.require(
+        bool(trial.client.exists(key)),
+        f"There is no {key}. A count kept in Python is one process's own; kept in Redis, every "
+        "server of the game shares it.",
+    )
+    trial.equal(_allow(trial, trial.word(), limit, 60), True, "another player's first request")
+
+
+@allow_request.check("begins the window with the first request and never prolongs it", points=1)
+def _window(trial: Trial) -> None:
+    player, window = trial.word(), trial.rng.randint(40, 80)
+    key = f"arcade:rate:{player}"
+    _allow(trial, player, 5, window)
+    left = trial.client.pttl(key)
+    trial.require(left != -1, f"{key} never expires, so the player is never let in again.")
+    trial.require(
+        window * 500 < left <= window * 1000, f"{key} lives {left} ms, not {window} seconds."
+    )
+    fast_forward(trial.client, window // 2, match=key)
+    _allow(trial, player, 5, window)
+    trial.require(
+        trial.client.pttl(key) <= (window - window // 2) * 1000,
+        "The second request made the window longer: whoever keeps trying is locked out for good. "
+        "Set the time to live only when the counter begins.",
+    )
+    fast_forward(trial.client, window, match=key)
+    trial.equal(_allow(trial, player, 1, window), True, "the first request of a new window")
+
+
+@allow_request.check("counts every request when two arrive at the same moment", points=1)
+def _counts_all(trial: Trial) -> None:
+    player = trial.word()
+    key = f"arcade:rate:{player}"
+    rival = trial.another_client()
+
+    def request() -> None:
+        rival.pipeline().set(key, 0, nx=True, ex=60).incr(key).execute()
+
+    request()
+    _allow(trial, player, 5, 60)
+    trial.equal(rival.get(key), "2", f"the count in {key} after two requests")
+    for _ in trial.race(lambda: None, request, trial.client, player, 5, 60):
+        trial.equal(
+            rival.get(key),
+            "2",
+            f"the count in {key} after two requests at once",
+            advice="Reading the count and then writing it loses whatever came in between: "
+            "INCR adds on the server.",
+        )
+
+
+@allow_request.check("never leaves a counter without a time to live", points=1)
+def _counter_expires(trial: Trial) -> None:
+    player = trial.word()
+    key = f"arcade:rate:{player}"
+    _allow(trial, player, 5, 60)
+    trial.require(bool(trial.client.exists(key)), f"There is no {key}.")
+    for after in range(trial.log.round_trips + 1):
+        trial.reset()
+        trial.crash(after, trial.client, player, 5, 60)
+        trial.require(
+            trial.client.ttl(key) != -1,
+            "INCR and then EXPIRE are two trips: a crash between them leaves a counter that never "
+            "expires, and the player is locked out for good.",
+        )
+
+
+# -- 3.2 lists -------------------------------------------------------------------------------
+
+add_recent = outline.exercise(
+    "add_recent",
+    "Recent games, capped with a list",
+    hints=(
+        "Three list commands: one pushes to the left end, one cuts the list to a range, one reads "
+        "it.",
+        "`lpush`, `ltrim` and `lrange`. Both ranges include their last index: the first `keep` "
+        "entries are 0 to `keep - 1`.",
+        "Put all three on one pipeline: `pipe.lpush(key, game)`, `pipe.ltrim(key, 0, keep - 1)`, "
+        "`pipe.lrange(key, 0, -1)`; the list is the last of the three replies.",
+    ),
+)
+
+
+def _play(trial: Trial, keep: int, games: list[str]) -> tuple[str, Any]:
+    player = trial.word()
+    got = None
+    for game in games:
+        got = trial.call(trial.client, player, game, keep)
+    return f"arcade:recent:{player}", got
+
+
+@add_recent.check("answers the recent games, newest first", points=1)
+def _newest_first(trial: Trial) -> None:
+    games = trial.words(3)
+    key, got = _play(trial, 10, games)
+    trial.require(got is not None, "Your function returns nothing; return the list of games.")
+    trial.equal(
+        got,
+        games[::-1],
+        advice="LPUSH puts the newest in front." if got == games else "",
+    )
+    trial.equal(trial.client.lrange(key, 0, -1), games[::-1], f"the list in {key}")
+
+
+@add_recent.check("keeps the newest `keep` games and no more", points=1)
+def _capped(trial: Trial) -> None:
+    keep = trial.rng.randint(3, 6)
+    games = trial.words(keep + 4)
+    key, got = _play(trial, keep, games)
+    length = trial.client.llen(key)
+    trial.require(
+        length != keep + 1,
+        f"{key} holds {length} games where {keep} are kept: LTRIM includes its last index, so "
+        "the first `keep` entries are 0 to `keep - 1`.",
+    )
+    trial.require(
+        length <= keep,
+        f"{key} holds {length} games where {keep} are kept. Cutting the answer in Python leaves "
+        "the list in Redis growing for ever: LTRIM cuts it there.",
+    )
+    trial.equal(
+        trial.client.lrange(key, 0, -1),
+        games[: -keep - 1 : -1],
+        f"the list in {key}",
+        advice="LTRIM keeps the range that you name: the newest are at the end that you push to.",
+    )
+    trial.equal(got, games[: -keep - 1 : -1])
+
+
+@add_recent.check("pushes, trims and reads in one round trip", points=1)
+def _recent_trip(trial: Trial) -> None:
+    _play(trial, 3, trial.words(1))
+    trial.require(len(trial.log) > 0, "Your function sends nothing to Redis.")
+    trial.one_trip(
+        "LPUSH and then LTRIM are two trips: a crash between them leaves a list that is too long, "
+        "and every player waits twice. A pipeline carries all of them at once."
+    )
+
+
+# -- 3.3 sets --------------------------------------------------------------------------------
+
+common_friends = outline.exercise(
+    "common_friends",
+    "Common friends with sets",
+    hints=(
+        "What two sets have in common is their intersection, and the server can compute it.",
+        "`r.sinter(key1, key2)` answers a Python set. The contract asks for a sorted list.",
+        "Return `sorted(r.sinter(...))` with the keys `arcade:friends:<player>` of both players.",
+    ),
+)
+
+
+def _befriend(trial: Trial, *, common: int) -> tuple[str, str, list[str]]:
+    player, other = trial.words(2)
+    names = trial.words(common + 40)
+    shared, mine, theirs = names[:common], names[common::2], names[common + 1 :: 2]
+    trial.client.sadd(f"arcade:friends:{player}", *shared, *mine)
+    trial.client.sadd(f"arcade:friends:{other}", *shared, *theirs)
+    return player, other, sorted(shared)
+
+
+@common_friends.check("answers the friends that both have, in alphabetical order", points=1)
+def _both_have(trial: Trial) -> None:
+    player, other, shared = _befriend(trial, common=12)
+    got = trial.call(trial.client, player, other)
+    trial.require(
+        not isinstance(got, set | frozenset),
+        "A set has no order: return `sorted(...)`, which makes a list of it.",
+    )
+    trial.require(
+        got == shared or not isinstance(got, list) or sorted(map(str, got)) != shared,
+        "The right friends in the wrong order: a set has none of its own, so sort the answer.",
+    )
+    trial.equal(got, shared)
+
+
+@common_friends.check("lets the server intersect, in one round trip", points=1)
+def _on_the_server(trial: Trial) -> None:
+    player, other, shared = _befriend(trial, common=3)
+    got = trial.call(trial.client, player, other)
+    trial.require(
+        not {"SMEMBERS", "SSCAN"} & set(trial.log.names),
+        "SMEMBERS carries both sets to Python, every friend of both, where the few in common "
+        "would do: SINTER compares them on the server.",
+    )
+    trial.one_trip("Asking for each friend singly costs a journey a friend: SINTER asks for all.")
+    trial.equal(got, shared)
+
+
+@common_friends.check("answers an empty list for strangers, and leaves nothing behind", points=1)
+def _strangers(trial: Trial) -> None:
+    player, other, _ = _befriend(trial, common=0)
+    before = set(trial.client.scan_iter())
+    trial.equal(trial.call(trial.client, player, other), [])
+    trial.equal(trial.call(trial.client, player, trial.word()), [])
+    myself = trial.call(trial.client, player, player)
+    trial.require(bool(myself), "A player has every friend in common with themselves, not none.")
+    left = set(trial.client.scan_iter()) - before
+    trial.require(
+        not left,
+        f"The key {', '.join(sorted(left))} is left behind: SINTERSTORE keeps its result, SINTER "
+        "only answers it.",
+    )
+
+
+# -- 3.4 hashes ------------------------------------------------------------------------------
+
+save_player = outline.exercise(
+    "save_player",
+    "A player as a hash with a time to live, in one trip",
+    hints=(
+        "Three things belong together: forget the old player, store the new fields, set the time "
+        "to live. A pipeline sends them at once, and as a transaction.",
+        "`pipe.delete(key)`, `pipe.hset(key, mapping=fields)` and `pipe.expire(key, ttl)`.",
+        "`with r.pipeline() as pipe:` queue the three commands in that order for "
+        '`f"arcade:player:{player_id}"`, then `pipe.execute()`.',
+    ),
+)
+
+
+def _player(trial: Trial) -> tuple[str, dict[str, str], int]:
+    fields = {
+        "name": trial.word().title(),
+        "level": str(trial.rng.randint(1, 90)),
+        "coins": str(trial.rng.randint(100, 9000)),
+    }
+    return trial.word(4), fields, trial.rng.randint(100, 900)
+
+
+@save_player.check("stores each field in a hash", points=1)
+def _stores_hash(trial: Trial) -> None:
+    player_id, fields, ttl = _player(trial)
+    trial.call(trial.client, player_id, fields, ttl)
+    key = f"arcade:player:{player_id}"
+    kind = trial.client.type(key)
+    trial.require(kind != "none", f"There is no {key}.")
+    trial.require(
+        kind == "hash",
+        f"{key} is a {kind}, not a hash. As one text, changing one field means reading and "
+        "writing all of them.",
+    )
+    trial.equal(trial.client.hgetall(key), fields, f"the hash in {key}")
+
+
+@save_player.check("lets the player expire after `ttl` seconds", points=1)
+def _player_expires(trial: Trial) -> None:
+    player_id, fields, ttl = _player(trial)
+    trial.call(trial.client, player_id, fields, ttl)
+    left = trial.client.pttl(f"arcade:player:{player_id}")
+    trial.require(left != -2, f"There is no arcade:player:{player_id}.")
+    trial.require(left != -1, "The player never expires: HSET takes no time to live, EXPIRE does.")
+    trial.require(
+        ttl * 500 < left <= ttl * 1000,
+        f"The player lives {left} ms where {ttl} seconds were asked for: EXPIRE counts seconds, "
+        "PEXPIRE milliseconds.",
+    )
+
+
+@save_player.check("replaces an older player as a whole", points=1)
+def _replaces(trial: Trial) -> None:
+    player_id, fields, ttl = _player(trial)
+    key = f"arcade:player:{player_id}"
+    trial.client.hset(key, mapping={"name": "old", "banned": "yes"})
+    trial.call(trial.client, player_id, fields, ttl)
+    trial.require(
+        trial.client.type(key) == "hash", f"{key} is a {trial.client.type(key)}, not a hash."
+    )
+    trial.equal(
+        trial.client.hgetall(key),
+        fields,
+        f"the hash in {key}, where an older player had a field `banned`",
+        advice="HSET changes the fields it is given and leaves the others: delete the key first.",
+    )
+
+
+@save_player.check("does so in one round trip that cannot be cut in two", points=1)
+def _player_trip(trial: Trial) -> None:
+    player_id, fields, ttl = _player(trial)
+    trial.call(trial.client, player_id, fields, ttl)
+    trial.require(len(trial.log) > 0, "Your function sends nothing to Redis.")
+    trial.require(
+        trial.client.ttl(f"arcade:player:{player_id}") > 0,
+        f"There is no arcade:player:{player_id} that expires.",
+    )
+    trial.one_trip(
+        "HSET and then EXPIRE are two trips: a crash between them leaves a player that never "
+        "expires."
+    )
+
+
+# -- 3.6 more types --------------------------------------------------------------------------
+
+mark_active = outline.exercise(
+    "mark_active",
+    "Daily active players, a bit each",
+    hints=(
+        "A string is also a row of bits, and each player's number is a place in it.",
+        "`setbit(key, player_id, 1)` sets the player's bit, however often it is called; "
+        "`bitcount(key)` counts the bits that are set.",
+        "Both on one pipeline; the count is the second reply: `_, count = pipe.execute()`.",
+    ),
+)
+
+
+def _days(trial: Trial) -> tuple[str, list[int]]:
+    day = f"2026-{trial.rng.randint(1, 12):02}-{trial.rng.randint(1, 28):02}"
+    return day, trial.rng.sample(range(4000), 25)
+
+
+@mark_active.check("answers how many players were active, each counted once", points=1)
+def _counts_once(trial: Trial) -> None:
+    day, players = _days(trial)
+    for count, player in enumerate(players, start=1):
+        trial.equal(trial.call(trial.client, day, player), count)
+    trial.equal(
+        trial.call(trial.client, day, players[0]),
+        len(players),
+        advice="The same player came twice and was counted twice."
+        if trial.client.type(f"arcade:active:{day}") == "string"
+        else "",
+    )
+
+
+@mark_active.check("spends one bit a player", points=1)
+def _one_bit(trial: Trial) -> None:
+    day, players = _days(trial)
+    key = f"arcade:active:{day}"
+    for player in players:
+        trial.call(trial.client, day, player)
+    kind = trial.client.type(key)
+    trial.require(kind != "none", f"There is no {key}.")
+    trial.require(
+        kind == "string",
+        f"{key} is a {kind}: that spends some 50 bytes a player, where a bit tells as much.",
+    )
+    bits = [trial.client.getbit(key, player) for player in players]
+    size, room = trial.client.strlen(key), max(players) // 8 + 1
+    trial.require(
+        all(bits) and size <= room,
+        f"{key} takes {size} bytes, and the bits of {bits.count(0)} of {len(bits)} active "
+        f"players are not set; a bit for each id up to {max(players)} takes {room}. Set the bit "
+        "at the player's number with SETBIT.",
+    )
+
+
+@mark_active.check("marks and counts in one round trip", points=1)
+def _active_trip(trial: Trial) -> None:
+    day, players = _days(trial)
+    trial.call(trial.client, day, players[0])
+    trial.require(len(trial.log) > 0, "Your function sends nothing to Redis.")
+    trial.one_trip("Marking and then counting are two trips: a pipeline carries both.")
+
+
+# -- 4.2 pipelines ---------------------------------------------------------------------------
+
+load_scores = outline.exercise(
+    "load_scores",
+    "A thousand writes in one trip",
+    hints=(
+        "Cut the scores into pieces of 1,000 and send each piece at once. ZADD takes a whole "
+        "dictionary of members and scores, so a piece is one command.",
+        "`entries = list(scores.items())`, then go through `range(0, len(entries), 1000)`. ZADD "
+        "answers how many members were new: add these answers up.",
+        "`total += r.zadd(key, dict(entries[start : start + 1000]))` for each start, beginning "
+        "with `total = 0`. With no scores the loop has no turn, and ZADD never sees an empty "
+        "dictionary.",
+    ),
+)
+
+
+def _scores(trial: Trial, count: int) -> tuple[str, dict[str, float]]:
+    names = trial.words(count, length=6)
+    return trial.word(), {name: float(trial.rng.randint(1, 10**6)) for name in names}
+
+
+def _board(trial: Trial, board: str) -> dict[str, float]:
+    key = f"arcade:board:{board}"
+    if trial.client.type(key) != "zset":
+        trial.fail(f"{key} is no sorted set (its type is {trial.client.type(key)}).")
+    return dict(trial.client.zrange(key, 0, -1, withscores=True))
+
+
+@load_scores.check("stores every score in the sorted set", points=1)
+def _stores_all(trial: Trial) -> None:
+    board, scores = _scores(trial, trial.rng.randint(1200, 1800))
+    trial.call(trial.client, board, scores)
+    stored = _board(trial, board)
+    trial.require(
+        len(stored) == len(scores),
+        f"{len(scores)} scores went in and {len(stored)} are on the board: the last piece is "
+        "often the one that is forgotten.",
+    )
+    trial.equal(stored, scores, "the board")
+
+
+@load_scores.check("sends 1,000 scores in one round trip", points=1)
+def _one_trip_a_thousand(trial: Trial) -> None:
+    board, scores = _scores(trial, 1000)
+    trial.call(trial.client, board, scores)
+    trial.equal(len(_board(trial, board)), 1000, "the number of members on the board")
+    trial.one_trip("One command a trip makes 1,000 journeys where one would do.")
+
+
+@load_scores.check("never puts more than 1,000 scores into one trip", points=1)
+def _bounded_trips(trial: Trial) -> None:
+    board, scores = _scores(trial, trial.rng.randint(3001, 3900))
+    trial.call(trial.client, board, scores)
+    trial.equal(len(_board(trial, board)), len(scores), "the number of members on the board")
+    carried: dict[int, int] = {}
+    for command in trial.log:
+        members = sum(arg in scores for arg in command.args)
+        carried[command.trip] = carried.get(command.trip, 0) + members
+    trial.require(
+        max(carried.values()) <= 1000,
+        f"One trip carried {max(carried.values())} scores. A trip without a bound holds up every "
+        "other client while the server works through it, and fills memory on both sides.",
+    )
+    trial.require(
+        len(carried) <= 4,
+        f"{len(scores)} scores took {len(carried)} trips, where 4 of up to 1,000 are enough.",
+    )
+
+
+@load_scores.check("answers how many members were new, 0 for no scores at all", points=1)
+def _answers_new(trial: Trial) -> None:
+    board, scores = _scores(trial, 1500)
+    known = dict(list(scores.items())[:400])
+    trial.client.zadd(f"arcade:board:{board}", {name: score + 1 for name, score in known.items()})
+    trial.equal(
+        trial.call(trial.client, board, scores),
+        1100,
+        f"the answer for {len(scores)} scores of which {len(known)} members were there already",
+        advice="ZADD itself answers how many members it added.",
+    )
+    trial.equal(trial.call(trial.client, trial.word(), {}), 0)
+
+
+# -- 4.4 transactions ------------------------------------------------------------------------
+
+transfer_coins = outline.exercise(
+    "transfer_coins",
+    "Move coins and lose none",
+    hints=(
+        "Whether there are enough coins and moving them must be one step for everybody else: "
+        "either WATCH, which refuses the transaction when the key has changed, or a Lua script.",
+        "With WATCH: `pipe.watch(key)`, read the coins, decide, `pipe.multi()`, queue DECRBY and "
+        "INCRBY, `pipe.execute()`. When it raises `redis.WatchError`, begin again.",
+        "`r.transaction(move, giver_key, value_from_callable=True)` does the watching and the "
+        "beginning again: in `move(pipe)` read with `pipe.get`, return `False` when there are too "
+        "few, else call `pipe.multi()`, queue both commands and return `True`.",
+    ),
+)
+
+
+def _purses(trial: Trial, coins: int) -> tuple[str, str, str, str]:
+    giver, taker = trial.words(2)
+    purse, other = f"arcade:coins:{giver}", f"arcade:coins:{taker}"
+    trial.another_client().mset({purse: coins, other: 5})
+    return giver, taker, purse, other
+
+
+def _coins(trial: Trial, *keys: str) -> list[int]:
+    return [int(coins or 0) for coins in trial.another_client().mget(keys)]
+
+
+@transfer_coins.check("moves the coins when there are enough", points=1)
+def _moves(trial: Trial) -> None:
+    coins = trial.rng.randint(50, 90)
+    giver, taker, *keys = _purses(trial, coins)
+    amount = trial.rng.randint(10, 40)
+    trial.equal(trial.call(trial.client, giver, taker, amount), True)
+    trial.equal(_coins(trial, *keys), [coins - amount, 5 + amount], "the coins of both afterwards")
+    trial.require(
+        trial.call(trial.client, giver, taker, coins - amount) is True,
+        "Giving away the very last coin is allowed: the giver needs at least `amount`, not more.",
+    )
+
+
+@transfer_coins.check("refuses when there are too few, and changes nothing", points=1)
+def _refuses(trial: Trial) -> None:
+    giver, taker, *keys = _purses(trial, 10)
+    got = trial.call(trial.client, giver, taker, 11)
+    trial.equal(_coins(trial, *keys), [10, 5], "the coins of both after a refused transfer")
+    trial.equal(got, False)
+    trial.equal(trial.call(trial.client, trial.word(), taker, 1), False)
+
+
+@transfer_coins.check("never spends coins that the giver spends at the same moment", points=2)
+def _no_overdraft(trial: Trial) -> None:
+    giver, taker = trial.words(2)
+    purse, other = f"arcade:coins:{giver}", f"arcade:coins:{taker}"
+    witness = trial.another_client()
+
+    def prepare() -> None:
+        witness.mset({purse: 30, other: 5})
+
+    found: list[int] = []
+
+    def spend() -> None:
+        found[:] = _coins(trial, purse)
+        witness.decrby(purse, 25)
+
+    races = 0
+    for got in trial.race(prepare, spend, trial.client, giver, taker, 20):
+        races += 1
+        left = _coins(trial, purse, other)
+        # The rival either found all the 30 coins, and the transfer comes too late, or it found
+        # the transfer made and went into debt by itself.
+        expected = (False, [5, 5]) if found == [30] else (True, [-15, 25])
+        trial.require(
+            (got, left) == expected,
+            "Between reading the giver's coins and moving them, the giver spent 25 of 30 "
+            f"elsewhere. Your transfer of 20 then answered {got!r} and left {left[0]} and "
+            f"{left[1]} coins. WATCH the key, or do it all in one script.",
+        )
+    if not races:
+        prepare()
+        trial.equal(trial.call(trial.client, giver, taker, 20), True)
+        trial.equal(_coins(trial, purse, other), [10, 25], "the coins of both afterwards")
+
+
+@transfer_coins.check("loses and makes no coin when it is cut off", points=1)
+def _conserves(trial: Trial) -> None:
+    giver, taker, purse, other = _purses(trial, 40)
+    trial.call(trial.client, giver, taker, 15)
+    trial.equal(_coins(trial, purse, other), [25, 20], "the coins of both afterwards")
+    for after in range(trial.log.round_trips + 1):
+        trial.another_client().mset({purse: 40, other: 5})
+        trial.crash(after, trial.client, giver, taker, 15)
+        trial.require(
+            sum(_coins(trial, purse, other)) == 45,
+            "Taking and giving are two trips: a crash between them makes coins disappear or "
+            "appear. A transaction carries both, or neither.",
+        )
+
+
+# -- 5 the leaderboard -----------------------------------------------------------------------
+
+top_and_me = outline.exercise(
+    "top_and_me",
+    "Top ten and my rank",
+    hints=(
+        "Two questions to one sorted set, both from the high end: a range by rank with scores, "
+        "and the rank of one member. A pipeline asks both at once.",
+        "`pipe.zrange(key, 0, n - 1, desc=True, withscores=True)` and `pipe.zrevrank(key, "
+        "player)`. Redis counts ranks from 0, and answers `None` for a stranger.",
+        "`top, rank = pipe.execute()`; return `top` and, as the rank, `None if rank is None else "
+        "rank + 1`, in a dictionary.",
+    ),
+)
+
+
+def _ranking(trial: Trial, count: int = 60) -> tuple[str, list[tuple[str, float]]]:
+    board = trial.word()
+    scores = trial.rng.sample(range(1000, 99_000), count)
+    entries = [(name, float(score)) for name, score in zip(trial.words(count), scores, strict=True)]
+    trial.another_client().zadd(f"arcade:board:{board}", dict(entries))
+    return board, sorted(entries, key=lambda entry: -entry[1])
+
+
+def _answer(trial: Trial, board: str, player: str, n: int) -> dict[str, Any]:
+    got = trial.call(trial.client, board, player, n)
+    trial.require(
+        type(got) is dict and set(got) == {"top", "rank"},
+        f"Return a dictionary with the keys `top` and `rank`, not {got!r:.80}.",
+    )
+    found: dict[str, Any] = got
+    return found
+
+
+@top_and_me.check("answers the `n` best with their scores, best first", points=1)
+def _top(trial: Trial) -> None:
+    board, entries = _ranking(trial)
+    n = trial.rng.randint(4, 12)
+    top = _answer(trial, board, entries[0][0], n)["top"]
+    trial.require(
+        not isinstance(top, list) or len(top) != n + 1,
+        f"`top` has {n + 1} entries where {n} were asked for: a range includes its last rank.",
+    )
+    trial.require(
+        top != entries[::-1][:n],
+        "`top` begins with the lowest score: ask for the range with `desc=True`.",
+    )
+    trial.equal(top, entries[:n], "`top`")
+
+
+@top_and_me.check("answers the player's rank, 1 for the best", points=1)
+def _rank(trial: Trial) -> None:
+    board, entries = _ranking(trial)
+    place = trial.rng.randint(2, 40)
+    rank = _answer(trial, board, entries[place - 1][0], 3)["rank"]
+    trial.require(rank != place - 1, f"The rank is {rank}: Redis counts from 0, players from 1.")
+    trial.require(
+        rank not in (len(entries) - place, len(entries) - place + 1) or rank == place,
+        f"The rank is {rank}, counted from the lowest score. ZREVRANK counts from the highest.",
+    )
+    trial.equal(rank, place, f"the rank of number {place} of {len(entries)}")
+
+
+@top_and_me.check("answers None as the rank of a player who has no score", points=1)
+def _stranger(trial: Trial) -> None:
+    board, entries = _ranking(trial)
+    answer = _answer(trial, board, trial.word(5), 3)
+    trial.equal(answer["top"], entries[:3], "`top`")
+    trial.equal(answer["rank"], None, "the rank of a player who has no score")
+
+
+@top_and_me.check("asks for no more than it answers, in one round trip", points=1)
+def _top_trip(trial: Trial) -> None:
+    board, entries = _ranking(trial)
+    answer = _answer(trial, board, entries[7][0], 3)
+    trial.require(
+        not any(
+            command.name in ("ZRANGE", "ZREVRANGE", "ZSCAN", "ZRANGEBYSCORE")
+            and (command.name == "ZSCAN" or "-1" in command.args or "+inf" in command.args)
+            for command in trial.log
+        ),
+        "You fetch the whole board: with a million players, a million entries travel for ten.",
+    )
+    trial.one_trip("The top and the rank are two trips: a pipeline asks both at once.")
+    trial.equal(answer["top"], entries[:3], "`top`")
+
+
+# -- 8 quiz ----------------------------------------------------------------------------------
+
+pick_structures = outline.quiz(
+    "pick_structures",
+    "Pick the structure for six situations",
+    {
+        "q1": Question(
+            "the last 50 chat lines of a room",
+            "list",
+            {
+                "list": "LPUSH and LTRIM keep the newest 50 in order, each in constant time.",
+                "set": "A set drops the order, and a line that is said twice.",
+                "sorted set": "It would do with a time as the score, at O(log N) and more memory "
+                "than an order of arrival needs.",
+                "string": "Every new line would read and write the whole text.",
+            },
+        ),
+        "q2": Question(
+            "a player's profile, whose fields change singly",
+            "hash",
+            {
+                "hash": "HSET and HINCRBY change one field on the server and leave the rest alone.",
+                "string": "As JSON, two writers of different fields overwrite each other.",
+                "list": "Fields by position: every reader must know what stands at index 3.",
+                "set": "A set has members and no names for them.",
+            },
+        ),
+        "q3": Question(
+            "how many different players came today, out of a hundred million, within 1 %",
+            "hyperloglog",
+            {
+                "hyperloglog": "12 KB whatever the number, with a standard error of 0.81 %.",
+                "set": "Exact, and several gigabytes for a hundred million members.",
+                "hash": "Like a set, with a value nobody asked for.",
+                "list": "A list counts visits, not visitors.",
+            },
+        ),
+        "q4": Question(
+            "the ten best of a million scores that change all the time",
+            "sorted set",
+            {
+                "sorted set": "Order is kept at every write in O(log N); the top ten are a range.",
+                "hash": "To find the ten best, all the million must be read and sorted.",
+                "list": "Inserting at the right place means walking the list: O(N).",
+                "string": "Every change would write the million again.",
+            },
+        ),
+        "q5": Question(
+            "who of my friends is online, given a set of everyone online",
+            "set",
+            {
+                "set": "SINTER of friends and online answers it on the server.",
+                "list": "Is this member there? A list answers that in O(N).",
+                "string": "It would have to be read and parsed as a whole.",
+                "hyperloglog": "It counts members and cannot name one.",
+            },
+        ),
+        "q6": Question(
+            "match events that three services read at their own pace, none lost",
+            "stream",
+            {
+                "stream": "Entries stay where they are; each consumer group has its own place in "
+                "them and acknowledges what it has done.",
+                "list": "What one service pops, the others never see.",
+                "set": "No order, and no place to go on from.",
+                "string": "One value, and every event would overwrite it.",
+            },
+        ),
+    },
+    hints=(
+        "Ask of each situation: is there an order, and by what? Is a member there once? Is one "
+        "part changed alone?",
+        "Order of arrival, order of score, no order but no doubles, named fields, a count only, "
+        "a log with several readers: six situations, six structures.",
+        "Each of list, hash, hyperloglog, sorted set, set and stream is the answer once.",
+    ),
+)
