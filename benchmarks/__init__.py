@@ -1,0 +1,1 @@
+"""Speed, always as ratios in one run: labkit beside its peers and beside raw redis-py."""
