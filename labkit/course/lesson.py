@@ -116,9 +116,8 @@ class Lesson:
         """
         missing = [command for command in commands if not self.server.offers(command)]
         if missing:
-            print(
-                f"Skipped: this cell needs {' and '.join(missing)}, which {self._kind()} has not."
-            )
+            kind, version = self.server.kind, self.server.version
+            print(f"Skipped: this cell needs {' and '.join(missing)}; {kind} {version} has none.")
         return not missing
 
     def finish(self) -> None:
@@ -145,9 +144,9 @@ class Lesson:
         return f"Progress in this lesson: {points:g} of {self.outline.points:g} points."
 
     def _remove_keys(self) -> int:
-        keys = list(self.client.scan_iter(match=f"{self.prefix}*", count=1000))
-        if keys:
-            self.client.unlink(*keys)
+        keys = sorted(set(self.client.scan_iter(match=f"{self.prefix}*", count=1000)))
+        for start in range(0, len(keys), 1000):
+            self.client.unlink(*keys[start : start + 1000])
         return len(keys)
 
 
