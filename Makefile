@@ -35,10 +35,10 @@ doctor: install ## say what this machine has, and what to do about the rest
 	$(BIN)/labkit doctor
 
 test: check ## prove the project: lint, types, and every test
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-soak: install ## the long hunts: the same properties with larger numbers
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m soak -rP $(ARGS)
+soak: install ## the long hunts: the same properties with larger numbers, their seed printed
+	LABKIT_SOAK=$${LABKIT_SOAK:-50} $(BIN)/python -m pytest --numprocesses auto --dist worksteal -m soak $(ARGS)
 
 check: install ## lint and types only
 	$(BIN)/ruff check .

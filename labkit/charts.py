@@ -111,7 +111,7 @@ class Chart:
 
 
 def latency_distribution(measurement: Measurement, title: str | None = None) -> Chart:
-    """The empirical distribution of each design: the share of calls faster than a time.
+    """The empirical distribution of each design: the share of calls that are faster than a time.
 
     The upper end of the vertical axis is stretched, so that the slowest percent can be read;
     marks stand at p50, p95 and p99.
@@ -123,11 +123,10 @@ def latency_distribution(measurement: Measurement, title: str | None = None) -> 
         _tail_scale(axes, calls=max(map(len, samples.values())))
         for index, (design, times) in enumerate(samples.items()):
             look = _look(index)
-            x, y = _survival(times)
-            label = _label(design)
-            axes.plot(x, y, drawstyle="steps-pre", markevery=[], label=label, **look)
-            marks = [percentile(times, q) for q in PERCENTILES]
-            axes.plot(marks, [1 - q / 100 for q in PERCENTILES], **look | {"linestyle": "none"})
+            marks = [(percentile(times, q), 1 - q / 100) for q in PERCENTILES]
+            curve = sorted(_slower(times) + marks, key=lambda point: -point[1])
+            axes.plot(*_xy(curve), label=_label(design), markevery=[], **look)
+            axes.plot(*_xy(marks), **look | {"linestyle": "none"})
         _legend(axes)
     return Chart(figure, measurement.words)
 
@@ -348,9 +347,6 @@ def _scale(
         least, most = min(values), max(values)
         if least <= 0:
             raise ValueError(f"{name!r} goes down to {least!r}; a log scale needs positive values")
-        # Some room beside the data, without which equal values would leave the axis no length.
-        room = [(least / 1.1, least / 1.1), (most * 1.1, most * 1.1)]
-        axes.update_datalim(room, updatex=which == "x", updatey=which == "y")
         if most > 5 * least:
             axis.set_major_locator(LogLocator(subs=(1,) if most > 300 * least else (1, 2, 5)))
         else:
@@ -363,12 +359,16 @@ def _tick(value: float) -> str:
     return f"{value / 1e6:,.10g}M" if value >= 1e6 else f"{value:,.10g}"
 
 
-def _survival(times: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Ascending times, and for each the share of calls that took at least so long."""
-    calls = len(times)
-    shares = [1 - rank / calls for rank in range(calls)]
-    # Beyond the slowest call there is none; a log axis needs a share that is not quite 0.
-    return [*sorted(times), max(times)], [*shares, 1e-3 / calls]
+def _slower(times: Sequence[float]) -> list[tuple[float, float]]:
+    """Each time with the share of calls slower than it, by the definition of `percentile`."""
+    intervals = max(len(times) - 1, 1)
+    # Nothing is slower than the slowest call, but a log axis needs a share that is not 0.
+    least = min(0.5 / intervals, 0.005)
+    return [(time, max(1 - rank / intervals, least)) for rank, time in enumerate(sorted(times))]
+
+
+def _xy(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _tail_scale(axes: Axes, calls: int) -> None:

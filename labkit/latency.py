@@ -202,6 +202,7 @@ def measure(
                 raise TypeError(
                     f"design {name!r} returns a coroutine; await measure_async(...) instead"
                 )
+            del result  # a large one takes long to free, and not on the next design's time
     return _measurement(elapsed, warmup, batch)
 
 
@@ -225,8 +226,9 @@ async def measure_async(
             design = named[name]
             start = timer()
             for _ in repeat(None, batch):
-                await design()
+                result = await design()
             elapsed[name].append(timer() - start)
+            del result  # as in measure
     return _measurement(elapsed, warmup, batch)
 
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit import CommandLog, connect, connect_async
+from tests.scale import times
 
 if TYPE_CHECKING:
     from labkit.course.bench import Bench
@@ -245,9 +246,8 @@ def test_async_clients_are_heard(bench: Bench) -> None:
     assert log.round_trips == 7
 
 
-@settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@pytest.mark.soak
+@settings(max_examples=times(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.integers(0, 6), max_size=8))
 def test_trips_and_commands_follow_the_batches(client: redis.Redis, batches: list[int]) -> None:
     with CommandLog(client) as log:
