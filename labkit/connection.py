@@ -145,7 +145,7 @@ class ServerInfo:
         sentences = [f"{self._product}, {self._place}."]
         if self.lacks:
             sentences.append(
-                f"It has no {_listed(self.lacks)}: cells that need them say so and are skipped."
+                f"It has no {_listed(self.lacks)}: cells that need more say so and are skipped."
             )
         if not self.hiredis:
             sentences.append("hiredis is not installed, so replies are read more slowly.")
@@ -153,7 +153,7 @@ class ServerInfo:
 
     @property
     def _product(self) -> str:
-        names = {"redis": "Redis", "valkey": "Valkey", "other": "A server"}
+        names = {"redis": "Redis", "valkey": "Valkey", "other": "A server of version"}
         return f"{names.get(self.kind, self.kind)} {self.version}"
 
     @property
@@ -161,11 +161,11 @@ class ServerInfo:
         address = self.url.partition("://")[2]
         if self.kind == "fakeredis":
             return "an imitation of Redis inside this Python process"
+        if self.mode == "cluster":
+            return f"in a cluster, at {self.url}"
         if self.private:
             return f"a private server started for you on {address}"
-        if self.mode == "standalone":
-            return f"at {self.url}"
-        return f"a {self.mode} at {self.url}" if self.mode == "cluster" else f"found by {self.url}"
+        return f"found by {self.url}" if self.mode == "sentinel" else f"at {self.url}"
 
 
 def describe(client: redis.Redis | redis.RedisCluster | None = None) -> ServerInfo:
@@ -228,7 +228,12 @@ class Target:
 
 
 def hide_password(url: str) -> str:
-    """Return the URL with every password in it replaced by three stars."""
+    """Return the URL with every password in it replaced by three stars.
+
+    What is no URL is hidden as a whole.
+    """
+    if "://" not in url:
+        return "***"
     # An unquoted password may hold any sign; it ends at the last @, of the query if need be.
     hidden = re.sub(r"(://[^:@/?]*):(?:[^?]*|.*)@", r"\1:***@", url, flags=re.DOTALL)
     return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", hidden)
@@ -368,8 +373,19 @@ class _Face(NamedTuple):
     cluster: Any
     cluster_node: Any
     sentinel: Any
+    sentinel_pool: Any
     retry: Any
     fake: str
+
+
+class _AsyncSentinelPool(redis.asyncio.sentinel.SentinelConnectionPool):
+    """Closes the connections to the Sentinels with its own; redis-py leaves them open."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)
+        if inuse_connections:  # else it is a change of master, which the Sentinels tell of
+            for sentinel in self.sentinel_manager.sentinels:
+                await sentinel.aclose()
 
 
 _SYNC = _Face(
@@ -377,6 +393,7 @@ _SYNC = _Face(
     redis.cluster.RedisCluster,
     redis.cluster.ClusterNode,
     redis.sentinel.Sentinel,
+    redis.sentinel.SentinelConnectionPool,
     Retry,
     "FakeRedis",
 )
@@ -385,6 +402,7 @@ _ASYNC = _Face(
     redis.asyncio.cluster.RedisCluster,
     redis.asyncio.cluster.ClusterNode,
     redis.asyncio.sentinel.Sentinel,
+    _AsyncSentinelPool,
     redis.asyncio.retry.Retry,
     "FakeAsyncRedis",
 )
@@ -405,7 +423,7 @@ def _build(face: _Face, target: Target, options: Mapping[str, Any]) -> Any:
             to_sentinels = {k: v for k, v in merged.items() if k.startswith(shared)}
             to_sentinels.update(target.sentinel_options)
             sentinel = face.sentinel(target.nodes, sentinel_kwargs=to_sentinels, **merged)
-            return sentinel.master_for(target.name)
+            return sentinel.master_for(target.name, connection_pool_class=face.sentinel_pool)
         case "server":
             return face.client(**merged)
 
@@ -504,7 +522,7 @@ _DIAGNOSES = (
         "Put the right ones into the URL, as in redis://user:password@host:port",
     ),
     _Diagnosis(
-        (redis.sentinel.MasterNotFoundError,),
+        (redis.sentinel.MasterNotFoundError, redis.asyncio.sentinel.MasterNotFoundError),
         "no Sentinel there knows a running master of that name",
         "Check the hosts of the Sentinels, their password (sentinel_password=) and the service",
     ),
@@ -603,13 +621,14 @@ def _any_node(client: redis.Redis | redis.RedisCluster) -> redis.Redis:
 
 def _interrogate(pool: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Ask a server who it is, and try each command; what is refused, it lacks."""
-    connection = pool.get_connection()
+    # A connection of our own: MONITOR spoils it, and the pool's may be in use by the caller.
+    connection = pool.connection_class(**pool.connection_kwargs)
+    connection.connect()  # a connection that Sentinels direct does not connect by itself
     try:
         hello = _ask(connection, "HELLO")
         replies = {name: _ask(connection, *command) for name, command in _TRIALS.items()}
     finally:
-        connection.disconnect()  # MONITOR ends with it
-        pool.release(connection)
+        connection.disconnect()
     lacks = tuple(name for name, reply in replies.items() if isinstance(reply, Exception))
     return _as_dict(hello), lacks
 

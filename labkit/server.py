@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -170,10 +171,11 @@ class LocalServer:
         Raises:
             ServerError: It did not start, or it is closed.
         """
-        if self._owner != os.getpid() or self.running:
+        if self._owner != os.getpid() or (self.running and self._listens()):
             return
         if self._closed:
             raise ServerError("This server is closed. Make another LocalServer.")
+        self.kill()  # the rest of one that has just been shut down
         self._write_config()
         with self._log_file.open("wb") as log:
             self._process = subprocess.Popen(
@@ -285,10 +287,18 @@ class LocalServer:
             lines += [f"unixsocket {_quoted(self._socket_file)}", "unixsocketperm 700"]
         self._config_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
+    def _listens(self) -> bool:
+        family = socket.AF_UNIX if self.port is None else socket.AF_INET
+        address = str(self._socket_file) if self.port is None else ("127.0.0.1", self.port)
+        with socket.socket(family) as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(address) == 0
+
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Ask until our own process answers; someone else's server may sit on the port."""
         deadline = time.monotonic() + READY_TIMEOUT
-        with self.client(socket_timeout=_ANSWER_TIMEOUT, retry=Retry(NoBackoff(), 0)) as client:
+        options = {"socket_timeout": _ANSWER_TIMEOUT, "retry": Retry(NoBackoff(), 0), "protocol": 2}
+        with self.client(**options) as client:
             while time.monotonic() < deadline:
                 if process.poll() is not None:
                     raise self._start_failure(f"ended with code {process.returncode}")
@@ -329,7 +339,7 @@ def find_servers() -> list[Path]:
     wheel.
     """
     on_path = [shutil.which(name) for name in ("redis-server", "valkey-server")]
-    return [Path(found) for found in on_path if found] + _in_wheel()
+    return [Path(found).absolute() for found in on_path if found] + _in_wheel()
 
 
 def find_server() -> Path | None:

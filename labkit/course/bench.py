@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class Bench:
     """A private server for checks, apart from the lesson's keys.
 
+    Attributes:
+        url: The address of the server.
+
     Args:
         fake: Use fakeredis. Otherwise a private Redis or Valkey is started, and fakeredis
             serves only where there is none to start.
@@ -22,12 +25,12 @@ class Bench:
 
     def __init__(self, *, fake: bool = False) -> None:
         self._server = None if fake or find_server() is None else LocalServer(unix_socket=True)
-        self._url = self._server.url if self._server else f"fake://{uuid.uuid4().hex}"
+        self.url = self._server.url if self._server else f"fake://{uuid.uuid4().hex}"
         self._keeper = self.client()
 
     def client(self) -> redis.Redis:
         """A new client of the server."""
-        return connect(self._url)
+        return connect(self.url)
 
     def reset(self) -> None:
         """Remove every key, in every database."""

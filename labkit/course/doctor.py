@@ -106,7 +106,7 @@ def main(*, as_json: bool = False) -> int:
     Returns:
         The exit code: 0 if lessons can run, 1 if not.
     """
-    found = report()
+    found = report({name: catalogue.outline(name).needs for name in catalogue.names()})
     text = found.to_json() if as_json else str(found)
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))

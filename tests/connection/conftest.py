@@ -11,16 +11,17 @@ import tempfile
 import textwrap
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from labkit import LocalServer
+from labkit.connection import URL_VARIABLE
 from labkit.server import find_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 DEADLINE = 20.0
 """Seconds after which something that should have happened counts as not happening."""
@@ -51,6 +52,12 @@ def binary(request: pytest.FixtureRequest) -> Path:
     return require_binary(request.param)
 
 
+@pytest.fixture(autouse=True)
+def no_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's own server is touched."""
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+
+
 @pytest.fixture
 def server() -> Iterator[LocalServer]:
     with LocalServer() as server:
@@ -58,12 +65,11 @@ def server() -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def private_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which temporary folders are made; empty, and nobody else's."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+def private_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which temporary folders are made; empty, and with a path that is short."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
