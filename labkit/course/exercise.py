@@ -19,7 +19,9 @@ Inputs are drawn afresh at every run, so an answer cannot be typed in.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
+import logging
 import random
 import secrets
 import string
@@ -27,6 +29,8 @@ import warnings
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from redis.client import Pipeline
 
 from labkit.spy import CommandLog
 
@@ -40,6 +44,15 @@ if TYPE_CHECKING:
     CheckFunction = Callable[["Trial"], None]
 
 _SHOWN_CHARACTERS = 120
+_SHOWN_OF_ERROR = 300
+
+# Far above what any answer needs: an endless loop of commands ends here, with a message.
+_MOST_TRIPS = 10_000
+
+_SENDS_NOTHING = "Your function sends nothing to Redis through `r`, the client that it is given."
+
+# An answer that swallows a power cut and tries again this often would do so for ever.
+_MOST_CUTS = 100
 
 
 class Outcome(Enum):
@@ -101,6 +114,10 @@ class PowerCut(BaseException):
     """Stops an answer between two trips, past every `except Exception` it may have."""
 
 
+class Runaway(BaseException):
+    """Stops an answer that goes on sending without end."""
+
+
 @dataclass(eq=False)
 class Exercise:
     """One graded answer: its title, its hints and its checks.
@@ -146,7 +163,8 @@ class Exercise:
         rng = random.Random(secrets.randbits(64) if seed is None else seed)
         results = []
         for statement, points, check in self.checks:
-            with Trial(self, answer, bench, random.Random(rng.random())) as trial:
+            # Silence all of it: what an answer returns may print when it is compared or dropped.
+            with _silence(), Trial(self, answer, bench, random.Random(rng.random())) as trial:
                 results.append(Result(statement, *_outcome(check, trial, points)))
         return Verdict(self, tuple(results))
 
@@ -162,6 +180,12 @@ def _outcome(
         return Outcome.FAILED, 0.0, points, str(failure)
     except AnswerRaised as error:
         return Outcome.RAISED, 0.0, points, str(error)
+    except KeyboardInterrupt:
+        raise  # the learner's way out of an answer that never ends
+    except BaseException as error:
+        # The check came upon something it cannot read, such as a list where a text belongs.
+        message = f"What your answer left cannot be checked: {_described(error)}"
+        return Outcome.FAILED, 0.0, points, message
     return Outcome.PASSED, points, points, trial.remark
 
 
@@ -217,7 +241,8 @@ class Trial:
         Raises:
             NotAttempted: The answer is the stub.
             AnswerRaised: The answer raised something else.
-            CheckFailed: The answer is no function.
+            CheckFailed: The answer is no function, is asynchronous, returns a pipeline that was
+                never sent, or goes on sending for ever.
         """
         if not callable(self._answer):
             self.fail(
@@ -225,26 +250,91 @@ class Trial:
                 f"Begin the answer with `def {self._exercise.name}(`."
             )
         self._shown_call = self._show_call(args, kwargs)
-        self.log = CommandLog(self.client, before=before)
-        with self.log, _silence():
-            try:
-                return self._answer(*args, **kwargs)
-            except NotImplementedError as error:
+        self.log = CommandLog(self.client, before=_bounded(before))
+        try:
+            with self.log:
+                result = self._answer(*args, **kwargs)
+        except (KeyboardInterrupt, PowerCut):
+            raise
+        except Runaway:
+            self.fail(
+                f"`{self._shown_call}` was stopped after {_MOST_TRIPS:,} round trips: "
+                "does its loop ever end?"
+            )
+        except BaseException as error:  # SystemExit too: it would end the learner's kernel
+            if _is_stub(error):
                 raise NotAttempted from error
-            except Exception as error:
-                raise AnswerRaised(
-                    f"`{self._shown_call}` raised {type(error).__name__}: {error}"
-                ) from error
+            raise AnswerRaised(f"`{self._shown_call}` raised {_described(error)}") from error
+        finally:
+            # An answer's SELECT, MULTI or WATCH shall not outlast it. What it still holds, such as
+            # a subscription, nobody else gets.
+            self.client.connection_pool.disconnect(inuse_connections=False)
+        self._refuse_unfinished(result)
+        return result
+
+    def _refuse_unfinished(self, result: object) -> None:
+        if inspect.iscoroutine(result):
+            result.close()
+            self.fail(
+                "Your function is async: calling it makes a coroutine and runs nothing. Begin it "
+                "with `def`, not `async def`, and leave out `await`."
+            )
+        if isinstance(result, Pipeline):
+            self.fail(
+                "Your function returns the pipeline itself. Commands are queued on it until "
+                "`pipe.execute()` sends them and answers a list of replies."
+            )
+
+    @contextlib.contextmanager
+    def explain(self, error: type[BaseException], advice: str) -> Iterator[None]:
+        """Add a sentence to the report when the answer raises this error in the block.
+
+        Args:
+            error: The error that a common mistake raises here.
+            advice: What to say about it.
+        """
+        try:
+            yield
+        except AnswerRaised as raised:
+            if not isinstance(raised.__cause__, error):
+                raise
+            raise AnswerRaised(f"{raised} {advice}") from raised.__cause__
 
     def crash(self, after: int, *args: Any) -> None:
         """Call the answer and cut it off once `after` round trips have been made."""
+        cuts = 0
 
         def cut(trip: int) -> None:
+            nonlocal cuts
             if trip > after:
-                raise PowerCut
+                cuts += 1
+                if cuts <= _MOST_CUTS:
+                    raise PowerCut
 
-        with contextlib.suppress(PowerCut):
+        try:
             self.call(*args, before=cut)
+        except PowerCut:
+            pass
+        except AnswerRaised:
+            if not cuts:  # what is raised after the cut, nobody is there to hear
+                raise
+        self.require(
+            cuts <= _MOST_CUTS,
+            "Your function catches every error, even being cut off, and tries again for ever. "
+            "Name the error you expect, such as `except redis.WatchError:`.",
+        )
+
+    def crashes(self, prepare: Callable[[], object], *args: Any) -> Iterator[int]:
+        """Call the answer once for every number of its round trips, cut off after so many.
+
+        Before each call the server is emptied and `prepare` fills it. The number is yielded,
+        with the server as that crash left it; the last call is not cut off.
+        """
+        for after in range(self._rehearse(prepare, *args) + 1):
+            self.reset()
+            prepare()
+            self.crash(after, *args)
+            yield after
 
     def race(
         self, prepare: Callable[[], object], rival: Callable[[], object], *args: Any
@@ -255,13 +345,22 @@ class Trial:
         yielded one by one, each with the server as that race left it; an answer of one trip has
         no gap and yields none.
         """
-        self.reset()
-        prepare()
-        self.call(*args)
-        for gap in range(2, self.log.round_trips + 1):
+        for gap in range(2, self._rehearse(prepare, *args) + 1):
             self.reset()
             prepare()
             yield self.call(*args, before=_only(gap, rival))
+
+    def _rehearse(self, prepare: Callable[[], object], *args: Any) -> int:
+        """Call the answer undisturbed; return how many round trips it made."""
+        self.reset()
+        prepare()
+        self.call(*args)
+        self.require(len(self.log) > 0, _SENDS_NOTHING)
+        return self.log.round_trips
+
+    def sent(self, *words: str) -> bool:
+        """Whether one command of the last `call` has all these words, its name among them."""
+        return any({command.name, *command.args} >= set(words) for command in self.log)
 
     # -- saying what is wrong
 
@@ -286,16 +385,17 @@ class Trial:
             what: What is compared, named in the message; the answer's result if left out.
             advice: A sentence added to the message.
         """
-        if not _same(got, expected):
-            what = what or f"`{self._shown_call}`"
-            message = f"{what}: expected {_shown(expected)}, got {_shown(got)}"
-            if _same(str(got), str(expected)):
-                message += f" ({type(got).__name__} instead of {type(expected).__name__})"
-            self.fail(f"{message}. {advice}".rstrip() if advice else f"{message}.")
+        if _same(got, expected):
+            return
+        hint = _difference(got, expected, is_result=not what)
+        what = what or f"`{self._shown_call}`"
+        message = f"{what}: expected {_shown(expected)}, got {_shown(got)}{hint}."
+        self.fail(f"{message} {advice}".rstrip())
 
     def one_trip(self, why: str) -> None:
         """Demand that the last call made a single round trip; `why` is the mistake's sentence."""
         trips = self.log.round_trips
+        self.require(trips > 0, _SENDS_NOTHING)
         if trips != 1:
             self.fail(f"{why} Your answer made {trips} round trips: {_shown_names(self.log)}.")
 
@@ -324,8 +424,8 @@ class Question:
 
     Attributes:
         text: The question in a line, as the check's statement.
-        answer: The letter of the right option.
-        reasons: Why each option is right or wrong, by letter.
+        answer: The right option, in lower case.
+        reasons: Why each option is right or wrong, by option.
     """
 
     text: str
@@ -377,7 +477,7 @@ class Outline:
     def quiz(
         self, name: str, title: str, questions: Mapping[str, Question], *, hints: Sequence[str]
     ) -> Exercise:
-        """Add a quiz: the answer is a function that returns a letter for each question.
+        """Add a quiz: the answer is a function that returns an option for each question.
 
         Args:
             name: The function that the learner writes.
@@ -391,6 +491,23 @@ class Outline:
         return quiz
 
 
+def _bounded(before: Callable[[int], None] | None) -> Callable[[int], None]:
+    def bounded(number: int) -> None:
+        if number > _MOST_TRIPS:
+            raise Runaway
+        if before is not None:
+            before(number)
+
+    return bounded
+
+
+def _is_stub(error: BaseException) -> bool:
+    """Whether the answer itself raised NotImplementedError, and not something that it called."""
+    here = error.__traceback__
+    inside = here.tb_next if here else None
+    return isinstance(error, NotImplementedError) and (inside is None or inside.tb_next is None)
+
+
 def _only(trip: int, act: Callable[[], object]) -> Callable[[int], None]:
     def before(number: int) -> None:
         if number == trip:
@@ -400,38 +517,45 @@ def _only(trip: int, act: Callable[[], object]) -> Callable[[int], None]:
 
 
 def _asked(key: str, question: Question) -> CheckFunction:
-    letters = ", ".join(question.reasons)
+    # In order of the alphabet: the order of writing may give the right one away.
+    options = ", ".join(sorted(question.reasons))
 
     def check(trial: Trial) -> None:
-        letter = _letter(trial, trial.call(), key)
-        if letter not in question.reasons:
-            trial.fail(f"{key} is {_shown(letter)}; the options are {letters}.")
-        if letter != question.answer:
-            trial.fail(f"Not {letter}: {question.reasons[letter]}")
-        trial.remark = question.reasons[letter]
+        chosen = _chosen(trial, trial.call(), key)
+        if chosen not in question.reasons:
+            trial.fail(f"{key} is {_shown(chosen)}; the options are {options}.")
+        if chosen != question.answer:
+            trial.fail(f"Not {chosen}: {question.reasons[chosen]}")
+        trial.remark = question.reasons[chosen]
 
     return check
 
 
-def _letter(trial: Trial, answers: object, key: str) -> str:
+def _chosen(trial: Trial, answers: object, key: str) -> str:
     if type(answers) is not dict:
-        trial.fail(f"Return a dictionary such as {{{key!r}: 'a'}}, not {_shown(answers)}.")
-    letter = answers.get(key)
-    if type(letter) is not str:
-        trial.fail(f"The dictionary has no letter for {key!r}.")
-    return letter.strip().lower()
+        trial.fail(f"Return a dictionary such as {{{key!r}: '...'}}, not {_shown(answers)}.")
+    chosen = answers.get(key)
+    if type(chosen) is not str:
+        trial.fail(f"The dictionary has no text under {key!r}; choose one of the options.")
+    return chosen.strip().lower()
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Keep what an answer prints or warns away: nbgrader takes stderr in a check for an error."""
+    disabled = logging.root.manager.disable
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        yield
+        # A handler that the learner set up earlier holds the real stderr.
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
 
 
 def _same(got: object, expected: object) -> bool:
@@ -439,13 +563,29 @@ def _same(got: object, expected: object) -> bool:
         return False
     if isinstance(expected, dict):
         assert isinstance(got, dict)
-        return len(got) == len(expected) and all(
-            key in got and _same(got[key], value) for key, value in expected.items()
+        return _same(set(got), set(expected)) and all(
+            _same(got[key], value) for key, value in expected.items()
         )
     if isinstance(expected, list | tuple):
         assert isinstance(got, list | tuple)
         return len(got) == len(expected) and all(map(_same, got, expected))
+    if isinstance(expected, set | frozenset):
+        assert isinstance(got, set | frozenset)
+        return {(type(value), value) for value in got} == {
+            (type(value), value) for value in expected
+        }
     return got == expected
+
+
+def _difference(got: object, expected: object, *, is_result: bool) -> str:
+    """What to add where two values alone do not show what is wrong."""
+    if got is None and is_result:
+        return ", as from a function that ends without `return`"
+    if inspect.isgenerator(got):
+        return ": a generator runs nothing until somebody goes through it"
+    if got is None or expected is None or type(got) is type(expected):
+        return ""
+    return f" ({type(got).__name__} instead of {type(expected).__name__})"
 
 
 def _shown(value: object) -> str:
@@ -453,9 +593,20 @@ def _shown(value: object) -> str:
         text = repr(value)
     except Exception:
         text = f"<{type(value).__name__}>"
-    if len(text) <= _SHOWN_CHARACTERS:
-        return text
-    return f"{text[: _SHOWN_CHARACTERS - 20]} ... {text[-15:]}"
+    return _cut(text, _SHOWN_CHARACTERS)
+
+
+def _described(error: BaseException) -> str:
+    """An error's type and message in a sentence."""
+    try:
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception:
+        text = type(error).__name__
+    return _cut(text, _SHOWN_OF_ERROR).rstrip(".") + "."
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 20]} ... {text[-15:]}"
 
 
 def _shown_names(log: CommandLog) -> str:

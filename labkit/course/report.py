@@ -32,9 +32,7 @@ def show(text: str, html: str) -> None:
     if shell is None:
         print(text)
         return
-    from IPython.display import display
-
-    display({"text/plain": text, "text/html": html}, raw=True)
+    shell.display_pub.publish({"text/plain": text, "text/html": html})
 
 
 def show_text(text: str) -> None:
