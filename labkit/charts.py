@@ -105,8 +105,8 @@ class Chart:
     def _ipython_display_(self) -> None:
         from IPython.display import Image, display
 
-        picture = Image(self.png(), format="png", alt=self.words)  # type: ignore[no-untyped-call]
-        display(picture)  # type: ignore[no-untyped-call]
+        picture = Image(self.png(), format="png", alt=self.words)
+        display(picture)
         print(self.words)
 
 

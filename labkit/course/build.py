@@ -7,6 +7,7 @@ fails changes nothing.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.course import catalogue
-from labkit.course.environment import environment, scripts_first
+from labkit.course.environment import CELL_TIMEOUT, environment, scripts_first
 from labkit.course.errors import CourseError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
     from traitlets.config import Config
-
-# A lesson runs in under 30 s as a whole; a cell that takes longer than that hangs.
-CELL_TIMEOUT = 60
 
 
 class BuildFailed(CourseError):
@@ -43,49 +41,47 @@ def build(lessons: Iterable[str] = (), *, execute: bool = True) -> None:
     Raises:
         BuildFailed: A solution raised, earned less than full points, or could not be released.
     """
-    chosen = list(lessons) or catalogue.names()
+    names = chosen(lessons)
     with tempfile.TemporaryDirectory(prefix="labkit-build-") as folder:
         fresh = Path(folder)
-        for lesson in chosen:
+        for lesson in names:
             source = catalogue.solution_notebook(lesson)
-            notebook = executed(source) if execute else _read(source)
-            _write(notebook, fresh / "solutions" / lesson / source.name)
+            notebook = executed(source) if execute else read(source)
+            if execute:
+                _demand_full_points(notebook, source.name)
+            write(notebook, fresh / "solutions" / lesson / source.name)
             _write_json(worked_solutions(notebook), fresh / "worked" / f"{lesson}.json")
-        release(chosen, fresh / "solutions", fresh / "notebooks")
-        for lesson in chosen:
-            _replace(fresh / "solutions" / lesson / f"{lesson}.ipynb", catalogue.SOLUTIONS / lesson)
-            _replace(fresh / "notebooks" / lesson / f"{lesson}.ipynb", catalogue.NOTEBOOKS / lesson)
-            _replace(fresh / "worked" / f"{lesson}.json", catalogue.WORKED)
+        release(names, fresh / "solutions", fresh / "notebooks")
+        for lesson in names:
+            notebook_file = f"{lesson}/{lesson}.ipynb"
+            _copy(fresh / "solutions" / notebook_file, catalogue.solution_notebook(lesson))
+            _copy(fresh / "notebooks" / notebook_file, catalogue.learner_notebook(lesson))
+            _copy(fresh / "worked" / f"{lesson}.json", catalogue.WORKED / f"{lesson}.json")
+
+
+def chosen(lessons: Iterable[str]) -> list[str]:
+    """The lessons named, or all if none is.
+
+    Raises:
+        LookupError: There is no such lesson.
+    """
+    names = list(lessons) or catalogue.names()
+    for name in names:
+        catalogue.outline(name)
+    return names
 
 
 def executed(source: Path, variables: Mapping[str, str] | None = None) -> NotebookNode:
-    """A notebook run from top to bottom in a fresh kernel, with its outputs.
+    """A solution run from top to bottom in a fresh kernel, with its outputs.
 
     Args:
         source: The notebook. It is not changed.
         variables: Environment variables for the kernel, beside the current ones.
 
     Raises:
-        BuildFailed: A cell raised; the message gives the cell and the error.
+        BuildFailed: A cell raised or wrote to stderr; the message gives the cell and the error.
     """
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError
-
-    notebook = _read(source)
-    variables = {"LABKIT_PROGRESS": "off", **(variables or {})}
-    with environment(variables), _kernel_sockets() as config:
-        client = NotebookClient(
-            notebook,
-            timeout=CELL_TIMEOUT,
-            kernel_name="python3",
-            record_timing=False,
-            config=config,
-            resources={"metadata": {"path": str(source.parent)}},
-        )
-        try:
-            client.execute()
-        except (CellExecutionError, CellTimeoutError) as error:
-            raise BuildFailed(f"{source.name} does not run to its end:\n{error}") from error
+    notebook = run(source, variables)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             if output.get("name") == "stderr":
@@ -101,13 +97,53 @@ def executed(source: Path, variables: Mapping[str, str] | None = None) -> Notebo
     return notebook
 
 
-def release(lessons: Iterable[str], source: Path, destination: Path) -> None:
+def run(
+    source: Path, variables: Mapping[str, str] | None = None, *, allow_errors: bool = False
+) -> NotebookNode:
+    """A notebook run from top to bottom in a fresh kernel, as *Run All Cells* does.
+
+    Args:
+        source: The notebook. It is not changed.
+        variables: Environment variables for the kernel, beside the current ones.
+        allow_errors: Go on after a cell that raises; the error is in its outputs.
+
+    Raises:
+        BuildFailed: The notebook did not reach its end; the message gives the cell and the error.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbconvert.filters import strip_ansi
+
+    notebook = read(source)
+    with kernel_sockets() as config:
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_TIMEOUT,
+            kernel_name="python3",
+            record_timing=False,
+            allow_errors=allow_errors,
+            config=config,
+            resources={"metadata": {"path": str(source.parent)}},
+        )
+        try:
+            client.execute(env={**os.environ, "LABKIT_PROGRESS": "off", **(variables or {})})
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            reason = strip_ansi(str(error))
+            raise BuildFailed(f"{source.name} does not run to its end:\n{reason}") from error
+    return notebook
+
+
+def release(
+    lessons: Iterable[str], source: Path, destination: Path, gradebook: str | None = None
+) -> None:
     """Generate learner's versions with nbgrader into an empty folder.
 
     Args:
         lessons: Which ones.
         source: The folder of the solutions.
         destination: An empty folder, or one that does not exist yet.
+        gradebook: The URL of the gradebook that is to know the lessons; without it they are
+            recorded nowhere.
 
     Raises:
         BuildFailed: nbgrader refused; the message holds its log.
@@ -115,21 +151,24 @@ def release(lessons: Iterable[str], source: Path, destination: Path) -> None:
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import Config
 
-    with tempfile.TemporaryDirectory(prefix="labkit-release-") as course:
+    from labkit.course.autograding import configure
+
+    with (
+        tempfile.TemporaryDirectory(prefix="labkit-release-") as course,
+        environment({"PATH": scripts_first()}),
+    ):
         config = Config()
+        configure(config)
         config.CourseDirectory.root = course
-        config.CourseDirectory.course_id = "redis-caching-workbook"
-        config.CourseDirectory.source_directory = str(source.resolve())
         config.CourseDirectory.release_directory = str(destination.resolve())
-        config.CourseDirectory.db_url = f"sqlite:///{course}/gradebook.db"
-        # The README beside a solution is the instructor's; nbgrader would release it too.
-        config.CourseDirectory.ignore = ["*.md", ".ipynb_checkpoints"]
+        config.CourseDirectory.db_url = gradebook or f"sqlite:///{course}/gradebook.db"
         api = NbGraderAPI(config=config)
         for lesson in lessons:
-            with environment({"PATH": scripts_first()}):
-                answer = api.generate_assignment(lesson, force=False, create=True)
-            notebook = destination / lesson / f"{lesson}.ipynb"
-            if not answer["success"] or not notebook.exists():
+            notebook = f"{lesson}/{lesson}.ipynb"
+            # Only the notebook: nbgrader would release everything that lies beside it.
+            _copy(source / notebook, Path(course, "solutions", notebook))
+            answer = api.generate_assignment(lesson, force=False, create=True)
+            if not answer["success"] or not (destination / notebook).exists():
                 reason = answer.get("log") or answer.get("error")
                 raise BuildFailed(f"nbgrader does not release {lesson}:\n{reason}")
 
@@ -147,8 +186,21 @@ def worked_solutions(notebook: NotebookNode) -> dict[str, str]:
     }
 
 
+def _demand_full_points(notebook: NotebookNode, name: str) -> None:
+    from nbgrader.utils import is_grade
+
+    from labkit.course.autograding import points_given
+
+    for cell in notebook.cells:
+        if is_grade(cell) and points_given(cell) != cell.metadata.nbgrader.points:
+            raise BuildFailed(
+                f"{name}, cell {cell.id}: the solution earns {points_given(cell)} of "
+                f"{cell.metadata.nbgrader.points} points."
+            )
+
+
 @contextmanager
-def _kernel_sockets() -> Iterator[Config]:
+def kernel_sockets() -> Iterator[Config]:
     """Settings for a kernel that talks over files of its own.
 
     Kernels that pick TCP ports collide now and then when several start at once.
@@ -160,13 +212,16 @@ def _kernel_sockets() -> Iterator[Config]:
         yield Config() if sys.platform == "win32" else Config({"KernelManager": sockets})
 
 
-def _read(path: Path) -> NotebookNode:
+def read(path: Path) -> NotebookNode:
+    """Read a notebook."""
     import nbformat
 
-    return nbformat.read(path, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    return notebook
 
 
-def _write(notebook: NotebookNode, path: Path) -> None:
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook, making its folder if need be."""
     import nbformat
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +233,6 @@ def _write_json(data: Any, path: Path) -> None:
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _replace(file: Path, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, folder / file.name)
+def _copy(file: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, destination)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# Seconds. A whole lesson runs in under 30, so a cell that takes longer than this hangs.
+CELL_TIMEOUT = 60
+
 
 def scripts_first() -> str:
     """PATH with this Python's own scripts in front.
