@@ -270,9 +270,10 @@ class LocalServer:
                     raise
 
     def _compose_url(self) -> str:
+        # The user that has no name is called default; redis-cli -u refuses a URL without it.
         if self.port is None:
-            return f"unix://:{self._password}@{quote(str(self._socket_file))}"
-        return f"redis://:{self._password}@127.0.0.1:{self.port}"
+            return f"unix://default:{self._password}@{quote(str(self._socket_file))}"
+        return f"redis://default:{self._password}@127.0.0.1:{self.port}"
 
     def _write_config(self) -> None:
         """Write the password to a file only we can read: arguments are seen by every user."""

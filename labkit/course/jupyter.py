@@ -29,7 +29,7 @@ def lab(options: Sequence[str] = (), *, instructor: bool = False) -> int:
     Returns:
         0 once it was stopped. When it cannot start it says why and raises SystemExit.
     """
-    from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
+    from jupyterlab.labapp import LabApp
 
     first = catalogue.learner_notebook(catalogue.names()[0])
     with environment(_variables(instructor)):

@@ -18,11 +18,12 @@ _SIGN = {
     Outcome.RAISED: "!",
     Outcome.NOT_ATTEMPTED: "·",
 }
+# Mixed with the colour of the text around it, each is readable in a light and in a dark theme.
 _COLOUR = {
-    Outcome.PASSED: "#00694a",
-    Outcome.FAILED: "#b33f00",
-    Outcome.RAISED: "#9a3a76",
-    Outcome.NOT_ATTEMPTED: "#5c5c5c",
+    Outcome.PASSED: "#009e73",
+    Outcome.FAILED: "#d55e00",
+    Outcome.RAISED: "#cc79a7",
+    Outcome.NOT_ATTEMPTED: "#888888",
 }
 
 
@@ -110,7 +111,8 @@ def _row(result: Result) -> str:
     colour = _COLOUR[result.outcome]
     message = f"<br>{_code(result.message)}" if result.message else ""
     return (
-        f'<tr><td style="color:{colour};white-space:nowrap;vertical-align:top">'
+        f'<tr><td style="color:color-mix(in srgb, {colour} 60%, currentColor);text-align:left;'
+        f'white-space:nowrap;vertical-align:top">'
         f"<strong>{_SIGN[result.outcome]} {result.outcome.value}</strong></td>"
         f'<td style="text-align:left">{_code(result.statement)}{message}</td></tr>'
     )

@@ -231,7 +231,7 @@ def test_main_prints_and_gives_the_exit_code(
     ready: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finding = doctor.Finding("Tea", "problem", "none left", "Make some.", blocks=not ready)
-    monkeypatch.setattr(doctor, "report", lambda: doctor.Report((finding,)))
+    monkeypatch.setattr(doctor, "report", lambda _: doctor.Report((finding,)))
     assert doctor.main() == (0 if ready else 1)
     assert capsys.readouterr().out.splitlines()[:2] == [
         "! problem Tea: none left",
@@ -245,7 +245,7 @@ def test_a_terminal_that_cannot_show_every_sign() -> None:
     code = """
         from labkit.course import doctor
 
-        doctor.report = lambda: doctor.Report((doctor.Finding("Notebooks", "ok", "/home/zoë"),))
+        doctor.report = lambda _: doctor.Report((doctor.Finding("Notebooks", "ok", "/home/zoë"),))
         doctor.main()
     """
     assert "/home/zo\\xeb" in run_script(code, env={"PYTHONIOENCODING": "ascii"})
