@@ -154,7 +154,15 @@ class LocalServer:
         Args:
             **options: Those of `redis.Redis`; `decode_responses` is True unless given.
         """
-        return redis.Redis.from_url(self.url, **{"decode_responses": True, **options})
+        where: dict[str, Any] = (
+            {"unix_socket_path": str(self._socket_file)}
+            if self.port is None
+            else {"host": "127.0.0.1", "port": self.port}
+        )
+        # Not from_url(), which would leave out redis-py's own time-outs and retries.
+        return redis.Redis(
+            password=self._password, **{**where, "decode_responses": True, **options}
+        )
 
     def log(self) -> str:
         """Return what the server has logged since it was last started; "" after `close()`."""

@@ -475,7 +475,13 @@ class Outline:
         return self.exercises[name]
 
     def quiz(
-        self, name: str, title: str, questions: Mapping[str, Question], *, hints: Sequence[str]
+        self,
+        name: str,
+        title: str,
+        questions: Mapping[str, Question],
+        *,
+        hints: Sequence[str],
+        points: float = 1,
     ) -> Exercise:
         """Add a quiz: the answer is a function that returns an option for each question.
 
@@ -484,10 +490,11 @@ class Outline:
             title: What the quiz is about.
             questions: The questions by the key that the learner's dictionary uses.
             hints: Three texts, each telling more.
+            points: What each question earns.
         """
         quiz = self.exercise(name, title, hints=hints)
         for key, question in questions.items():
-            quiz.check(f"{key}: {question.text}", points=1)(_asked(key, question))
+            quiz.check(f"{key}: {question.text}", points=points)(_asked(key, question))
         return quiz
 
 

@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from labkit.clock import fast_forward
-from labkit.course.exercise import Outline, Question, Trial
+from labkit.course.exercise import AnswerRaised, Outline, Question, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 outline = Outline(
     "01-data-structures",
@@ -58,7 +60,7 @@ def _nothing() -> None:
     """What to prepare where a race or a crash begins on an empty server."""
 
 
-# -- 3.1 strings -----------------------------------------------------------------------------
+# -- 2.1 strings -----------------------------------------------------------------------------
 
 claim_nickname = outline.exercise(
     "claim_nickname",
@@ -66,10 +68,10 @@ claim_nickname = outline.exercise(
     hints=(
         "SET has an option that stores only where there is nothing yet, and one for the time to "
         "live. Both go into the same command.",
-        "`r.set(key, player, nx=True, ex=600)` does all of it. Look at what it returns when the "
-        "key is taken: redis-py answers `None` then, and the contract asks for `False`.",
-        "Return `bool(r.set(...))` with the key, the player, `nx=True` and `ex=600`. Nothing else "
-        "is needed: no GET before, no EXPIRE after.",
+        "The options are `nx` and `ex`. Look at what `r.set` returns when the key is taken: "
+        "redis-py answers `None` then, and the contract asks for `False`.",
+        "A single `r.set` with the key, the player and both options does everything; turn what it "
+        "returns into a bool. No GET before, no EXPIRE after.",
     ),
 )
 
@@ -170,8 +172,8 @@ allow_request = outline.exercise(
         "time to live from its very first moment, and that later requests do not renew it.",
         "Send two commands in one transaction: the first creates the counter at 0 with its time "
         "to live, but only where there is none (`nx=True`); the second is INCR.",
-        "`with r.pipeline() as pipe:` then `pipe.set(key, 0, nx=True, ex=window)`, "
-        "`pipe.incr(key)`, and `_, count = pipe.execute()`. Allowed means `count <= limit`.",
+        "On one pipeline: `set` to 0 with `nx` and `ex`, then `incr`. Of the two replies, the "
+        "second is the count with this request in it, and that may be as large as `limit`.",
     ),
 )
 
@@ -287,7 +289,7 @@ def _counter_expires(trial: Trial) -> None:
         )
 
 
-# -- 3.2 lists -------------------------------------------------------------------------------
+# -- 2.2 lists -------------------------------------------------------------------------------
 
 add_recent = outline.exercise(
     "add_recent",
@@ -297,8 +299,8 @@ add_recent = outline.exercise(
         "it.",
         "`lpush`, `ltrim` and `lrange`. Both ranges include their last index: the first `keep` "
         "entries are 0 to `keep - 1`.",
-        "Put all three on one pipeline: `pipe.lpush(key, game)`, `pipe.ltrim(key, 0, keep - 1)`, "
-        "`pipe.lrange(key, 0, -1)`; the list is the last of the three replies.",
+        "Queue all three on one pipeline, in that order; `execute()` answers three replies, and "
+        "the list is the last of them.",
     ),
 )
 
@@ -370,7 +372,7 @@ def _recent_trip(trial: Trial) -> None:
     )
 
 
-# -- 3.3 sets --------------------------------------------------------------------------------
+# -- 2.3 sets --------------------------------------------------------------------------------
 
 common_friends = outline.exercise(
     "common_friends",
@@ -378,7 +380,7 @@ common_friends = outline.exercise(
     hints=(
         "What two sets have in common is their intersection, and the server can compute it.",
         "`r.sinter(key1, key2)` answers a Python set. The contract asks for a sorted list.",
-        "Return `sorted(r.sinter(...))` with the keys `arcade:friends:<player>` of both players.",
+        "`sinter` takes both keys and `sorted` makes the list: together they are one line.",
     ),
 )
 
@@ -442,7 +444,8 @@ def _on_the_server(trial: Trial) -> None:
         "would do: SINTER compares them on the server.",
     )
     trial.one_trip("One question to the server is enough: SINTER takes both keys.")
-    trial.equal(got, shared)
+    found = sorted(map(str, got)) if isinstance(got, set | list) else got
+    trial.equal(found, shared, "the friends that both have, in whatever order")
 
 
 @common_friends.check("answers an empty list for strangers, and leaves nothing behind", points=1)
@@ -471,7 +474,7 @@ def _strangers(trial: Trial) -> None:
     )
 
 
-# -- 3.4 hashes ------------------------------------------------------------------------------
+# -- 2.4 hashes ------------------------------------------------------------------------------
 
 save_player = outline.exercise(
     "save_player",
@@ -480,8 +483,8 @@ save_player = outline.exercise(
         "Three things belong together: forget the old player, store the new fields, set the time "
         "to live. A pipeline sends them at once, and as a transaction.",
         "`pipe.delete(key)`, `pipe.hset(key, mapping=fields)` and `pipe.expire(key, ttl)`.",
-        "`with r.pipeline() as pipe:` queue the three commands in that order for "
-        '`f"arcade:player:{player_id}"`, then `pipe.execute()`.',
+        "Queue the three on one pipeline, in that order, all for the same key, and execute it. "
+        "Leave `transaction` alone: it is on unless you switch it off.",
     ),
 )
 
@@ -504,7 +507,8 @@ def _player(trial: Trial) -> tuple[str, dict[str, str], int]:
 @save_player.check("stores each field in a hash", points=1)
 def _stores_hash(trial: Trial) -> None:
     player_id, fields, ttl = _player(trial)
-    trial.call(trial.client, player_id, dict(fields), ttl)
+    with trial.explain(redis.DataError, "HSET takes a dictionary as `mapping=fields`."):
+        trial.call(trial.client, player_id, dict(fields), ttl)
     key = f"arcade:player:{player_id}"
     _only_key(trial, key, "hash", otherwise=_AS_ONE_TEXT)
     trial.equal(trial.client.hgetall(key), fields, f"the hash in {key}")
@@ -569,13 +573,18 @@ def _player_trip(trial: Trial) -> None:
     else:
         why = "Forgetting, storing and expiring fit into one trip."
     trial.one_trip(why)
+    trial.require(
+        bool({"MULTI", "EVAL", "EVALSHA"} & set(trial.log.names)),
+        "One trip, but no transaction: another client can read between DEL and HSET and find no "
+        "player. Leave out `transaction=False`.",
+    )
 
 
 def _apart(trial: Trial, trips: set[int], *names: str) -> bool:
     return any(command.name in names and command.trip not in trips for command in trial.log)
 
 
-# -- 3.6 more types --------------------------------------------------------------------------
+# -- 2.6 more types --------------------------------------------------------------------------
 
 mark_active = outline.exercise(
     "mark_active",
@@ -584,7 +593,8 @@ mark_active = outline.exercise(
         "A string is also a row of bits, and each player's number is a place in it.",
         "`setbit(key, player_id, 1)` sets the player's bit, however often it is called; "
         "`bitcount(key)` counts the bits that are set.",
-        "Both on one pipeline; the count is the second reply: `_, count = pipe.execute()`.",
+        "Queue both on one pipeline, the marking first; of the two replies, the second is the "
+        "count.",
     ),
 )
 
@@ -630,7 +640,7 @@ def _one_bit(trial: Trial) -> None:
         trial,
         key,
         "string",
-        otherwise="That spends some 50 bytes a player, where a bit tells as much.",
+        otherwise="That spends several bytes a player, where a bit tells as much.",
     )
     bits = [trial.client.getbit(key, player) for player in players]
     size, room = trial.client.strlen(key), max(players) // 8 + 1
@@ -653,7 +663,7 @@ def _active_trip(trial: Trial) -> None:
     _only_key(trial, f"arcade:active:{day}", "string")
 
 
-# -- 4.2 pipelines ---------------------------------------------------------------------------
+# -- 3.2 pipelines ---------------------------------------------------------------------------
 
 load_scores = outline.exercise(
     "load_scores",
@@ -663,9 +673,9 @@ load_scores = outline.exercise(
         "dictionary of members and scores, so a piece is one command.",
         "`entries = list(scores.items())`, then go through `range(0, len(entries), 1000)`. ZADD "
         "answers how many members were new: add these answers up.",
-        "`total += r.zadd(key, dict(entries[start : start + 1000]))` for each start, beginning "
-        "with `total = 0`. With no scores the loop has no turn, and ZADD never sees an empty "
-        "dictionary.",
+        "For each start, cut `entries[start : start + 1000]`, make a dictionary of it again, "
+        "and add what `zadd` answers to a total that began at 0. With no scores the loop has no "
+        "turn, and ZADD never sees an empty dictionary.",
     ),
 )
 
@@ -736,8 +746,8 @@ def _bounded_trips(trial: Trial) -> None:
     most = max(carried.values(), default=0)
     trial.require(
         most <= 1000,
-        f"One trip carried {most} scores. A trip without a bound holds up every other client "
-        "while the server works through it, and fills memory on both sides.",
+        f"One trip carried {most} scores. Without a bound, commands and answers fill memory on "
+        "both sides, and a single ZADD of that length holds up every other client.",
     )
     trial.require(
         len(carried) <= 3,
@@ -779,7 +789,7 @@ def _answers_new(trial: Trial) -> None:
         trial.equal(trial.call(trial.client, trial.word(), {}), 0)
 
 
-# -- 4.4 transactions ------------------------------------------------------------------------
+# -- 3.4 transactions ------------------------------------------------------------------------
 
 transfer_coins = outline.exercise(
     "transfer_coins",
@@ -788,7 +798,8 @@ transfer_coins = outline.exercise(
         "Whether there are enough coins and moving them must be one step for everybody else: "
         "either WATCH, which refuses the transaction when the key has changed, or a Lua script.",
         "With WATCH: `pipe.watch(key)`, read the coins, decide, `pipe.multi()`, queue DECRBY and "
-        "INCRBY, `pipe.execute()`. When it raises `redis.WatchError`, begin again.",
+        "INCRBY, `pipe.execute()`. When it raises `redis.WatchError`, begin again. With a script: "
+        "both keys in KEYS, the amount in ARGV, and `tonumber` around what you compare.",
         "`r.transaction(move, giver_key, value_from_callable=True)` does the watching and the "
         "beginning again: in `move(pipe)` read with `pipe.get`, return `False` when there are too "
         "few, else call `pipe.multi()`, queue both commands and return `True`.",
@@ -812,7 +823,9 @@ def _moves(trial: Trial) -> None:
     coins = trial.rng.randint(50, 90)
     giver, taker, *keys = _purses(trial, coins)
     amount = trial.rng.randint(10, 40)
-    trial.equal(trial.call(trial.client, giver, taker, amount), True)
+    as_text = "In a script, what GET answers and what ARGV holds is text: compare `tonumber(...)`."
+    with trial.explain(redis.ResponseError, as_text):
+        trial.equal(trial.call(trial.client, giver, taker, amount), True)
     trial.equal(
         _coins(trial.client, *keys), [coins - amount, 5 + amount], "the coins of both afterwards"
     )
@@ -932,7 +945,7 @@ def _conserves(trial: Trial) -> None:
     )
 
 
-# -- 5 the leaderboard -----------------------------------------------------------------------
+# -- 4 the leaderboard -----------------------------------------------------------------------
 
 top_and_me = outline.exercise(
     "top_and_me",
@@ -940,10 +953,10 @@ top_and_me = outline.exercise(
     hints=(
         "Two questions to one sorted set, both from the high end: a range by rank with scores, "
         "and the rank of one member. A pipeline asks both at once.",
-        "`pipe.zrange(key, 0, n - 1, desc=True, withscores=True)` and `pipe.zrevrank(key, "
-        "player)`. Redis counts ranks from 0, and answers `None` for a stranger.",
-        "`top, rank = pipe.execute()`; return `top` and, as the rank, `None if rank is None else "
-        "rank + 1`, in a dictionary.",
+        "`zrange` with `desc=True` and `withscores=True`, and `zrevrank`. Redis counts ranks from "
+        "0, includes the last rank of a range, and answers `None` for a stranger.",
+        "Queue both on one pipeline. Of the replies, the first is `top` as it stands; add 1 to the "
+        "second unless it is `None`, and return both in a dictionary.",
     ),
 )
 
@@ -1056,7 +1069,84 @@ def _texts(reply: object) -> Iterator[str]:
             yield from _texts(part)
 
 
-# -- 8 quiz ----------------------------------------------------------------------------------
+# -- 6 break it ------------------------------------------------------------------------------
+
+read_or = outline.exercise(
+    "read_or",
+    "An answer in any case",
+    hints=(
+        "Three things may happen: a value, no value, or an error of two kinds that you expect. "
+        "Everything else is not yours to handle.",
+        "GET answers `None` for a missing key. The errors are `redis.ConnectionError` and "
+        "`redis.TimeoutError`; one `except` takes both in parentheses.",
+        "Put only the GET into the `try`, and return the default from the `except`. Behind it, "
+        "compare the value with `None`: an empty text is a value and counts as false in Python.",
+    ),
+)
+
+
+def _fails(error: Exception) -> Callable[[int], None]:
+    """What makes every trip end in this error, as a lost or frozen server does."""
+
+    def before(_: int) -> None:
+        raise error
+
+    return before
+
+
+@read_or.check("returns the value, an empty text included, or the default", points=1)
+def _reads(trial: Trial) -> None:
+    key, missing, value, default = trial.words(4)
+    trial.client.set(key, value)
+    trial.equal(trial.call(trial.client, key, default), value)
+    trial.equal(trial.call(trial.client, missing, default), default)
+    trial.client.set(key, "")
+    got = trial.call(trial.client, key, default)
+    trial.require(
+        got != default,
+        "An empty text is stored, and your function returned the default: `or` and `if not` take "
+        "an empty text for nothing. Compare with `None`.",
+    )
+    trial.equal(got, "")
+
+
+@read_or.check("returns the default when Redis is lost, and when it is too slow", points=1)
+def _survives(trial: Trial) -> None:
+    key, value, default = trial.words(3)
+    trial.client.set(key, value)
+    trial.client.set_retry(Retry(NoBackoff(), 0))
+    python_has_one_too = (
+        "`redis.ConnectionError` is another exception than Python's own of that name; import "
+        "redis and name it in full."
+    )
+    with trial.explain(redis.ConnectionError, python_has_one_too):
+        lost = redis.ConnectionError("Connection refused.")
+        got = trial.call(trial.client, key, default, before=_fails(lost))
+    trial.equal(got, default, "the answer while the server is gone")
+    neither_includes_the_other = "A time-out is `redis.TimeoutError`, no `redis.ConnectionError`."
+    with trial.explain(redis.TimeoutError, neither_includes_the_other):
+        slow = redis.TimeoutError("Timeout reading from socket.")
+        got = trial.call(trial.client, key, default, before=_fails(slow))
+    trial.equal(got, default, "the answer while the server is frozen")
+
+
+@read_or.check("hides no other error", points=1)
+def _hides_nothing(trial: Trial) -> None:
+    key, default = trial.words(2)
+    trial.client.rpush(key, "a", "list")
+    try:
+        got = trial.call(trial.client, key, default)
+    except AnswerRaised as raised:
+        if isinstance(raised.__cause__, redis.ResponseError):
+            return
+        raise
+    trial.fail(
+        f"{key} is a list, a mistake in the program, and your function answered {got!r} as if all "
+        "were well. Catch the two errors you expect, not every error."
+    )
+
+
+# -- 7 quiz ----------------------------------------------------------------------------------
 
 pick_structures = outline.quiz(
     "pick_structures",
@@ -1084,7 +1174,7 @@ pick_structures = outline.quiz(
             },
         ),
         "q3": Question(
-            "how many different players came today, out of a hundred million, within 1 %",
+            "how many different players came today, out of a hundred million, to about 1 %",
             "hyperloglog",
             {
                 "hyperloglog": "12 KB whatever the number, with a standard error of 0.81 %.",
@@ -1132,4 +1222,5 @@ pick_structures = outline.quiz(
         "a log with several readers: six situations, six structures.",
         "Each of list, hash, hyperloglog, sorted set, set and stream is the answer once.",
     ),
+    points=0.5,
 )

@@ -47,12 +47,12 @@ def one_by_one(r, board, scores):
     return sum(r.zadd(f"arcade:board:{board}", {name: score}) for name, score in scores.items())
 
 
-@wrong(says="A trip without a bound")
+@wrong(says="Without a bound, commands and answers")
 def all_at_once(r, board, scores):
     return r.zadd(f"arcade:board:{board}", scores) if scores else 0
 
 
-@wrong(says="A trip without a bound")
+@wrong(says="Without a bound, commands and answers")
 def pieces_in_one_pipeline(r, board, scores):
     pipe = r.pipeline()
     for piece in pieces(scores):

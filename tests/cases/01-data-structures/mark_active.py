@@ -34,7 +34,7 @@ def counts_visits(r, day, player_id):
     return r.incr(f"arcade:active:{day}")
 
 
-@wrong(says="some 50 bytes a player, where a bit tells as much")
+@wrong(says="several bytes a player, where a bit tells as much")
 def keeps_a_set(r, day, player_id):
     key = f"arcade:active:{day}"
     return r.pipeline().sadd(key, player_id).scard(key).execute()[-1]

@@ -112,3 +112,19 @@ def keeps_an_index_nobody_asked_for(r, player_id, fields, ttl):
         pipe.expire(key, ttl)
         pipe.sadd("arcade:players", player_id)
         pipe.execute()
+
+
+@wrong(says="One trip, but no transaction")
+def a_pipeline_without_a_transaction(r, player_id, fields, ttl):
+    key = f"arcade:player:{player_id}"
+    with r.pipeline(transaction=False) as pipe:
+        pipe.delete(key)
+        pipe.hset(key, mapping=fields)
+        pipe.expire(key, ttl)
+        pipe.execute()
+
+
+@wrong(says="HSET takes a dictionary as `mapping=fields`")
+def the_dictionary_as_a_field(r, player_id, fields, ttl):
+    key = f"arcade:player:{player_id}"
+    r.pipeline().delete(key).hset(key, fields).expire(key, ttl).execute()

@@ -204,3 +204,15 @@ def catches_everything_and_begins_again(r, giver, taker, amount):
                 return True
             except:  # noqa: E722
                 continue
+
+
+@wrong(says="compare `tonumber(...)`")
+def compares_a_number_with_text(r, giver, taker, amount):
+    script = """
+    local have = tonumber(redis.call('GET', KEYS[1]) or 0)
+    if have < ARGV[1] then return 0 end
+    redis.call('DECRBY', KEYS[1], ARGV[1])
+    redis.call('INCRBY', KEYS[2], ARGV[1])
+    return 1
+    """
+    return bool(r.eval(script, 2, f"arcade:coins:{giver}", f"arcade:coins:{taker}", amount))
