@@ -8,18 +8,26 @@ import hypothesis
 import pytest
 
 from labkit.course.bench import Bench
-from tests.scale import FACTOR, SEED
+from tests.scale import FACTOR, SEED, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A busy machine makes an example slow and nothing wrong; tests do not look at the clock.
-hypothesis.settings.register_profile("labkit", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "labkit", deadline=None, print_blob=True, max_examples=times(100)
+)
 hypothesis.settings.load_profile("labkit")
 
 
 def pytest_report_header() -> str:
     return f"labkit: seed {SEED}, numbers x {FACTOR}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.soak)
 
 
 @pytest.fixture(scope="session", params=["fakeredis", "server"])

@@ -31,6 +31,7 @@ from tests.connection.conftest import (
     require_binary,
     run_script,
 )
+from tests.scale import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -395,7 +396,9 @@ def test_a_given_directory_outlives_the_server(
 # --- Many at once
 
 
-def test_ten_in_parallel_threads(binary: Path) -> None:
+@pytest.mark.soak
+@pytest.mark.parametrize("rush", range(times(1)))
+def test_ten_in_parallel_threads(binary: Path, rush: int) -> None:
     barrier = threading.Barrier(10)
 
     def start(number: int) -> LocalServer:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from labkit import CommandLog, LocalServer
 from labkit.clock import FakeClock, Forwarded, duration, fast_forward
+from tests.scale import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,8 +209,7 @@ def test_an_empty_server_has_nothing_to_forward(client: redis.Redis) -> None:
 
 
 @settings(
-    deadline=None,
-    max_examples=25,
+    max_examples=times(25),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

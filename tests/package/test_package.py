@@ -117,3 +117,12 @@ def test_the_readmes_commands_are_targets() -> None:
     assert {"lab", "test"} <= commands
     for command in commands:
         assert re.search(rf"(?m)^{command}:", makefile), command
+
+
+def test_the_readmes_example_runs() -> None:
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"(?ms)^```python\n(.*?)^```", readme)
+    printed = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert printed[1:] == ["1 ['MULTI', 'INCRBY', 'EXPIRE', 'EXEC']", "1"]

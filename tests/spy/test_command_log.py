@@ -246,7 +246,6 @@ def test_async_clients_are_heard(bench: Bench) -> None:
     assert log.round_trips == 7
 
 
-@pytest.mark.soak
 @settings(max_examples=times(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.integers(0, 6), max_size=8))
 def test_trips_and_commands_follow_the_batches(client: redis.Redis, batches: list[int]) -> None:
