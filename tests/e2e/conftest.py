@@ -22,12 +22,13 @@ import psutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.project import PROJECT, project_files
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from playwright.sync_api import Browser, Page
 
-PROJECT = Path(__file__).parents[2]
 DEADLINE = 120.0
 """Seconds after which something that should have happened counts as not happening."""
 
@@ -77,17 +78,10 @@ class Lab:
 
 def copy_project(destination: Path) -> Path:
     """Copy what a clone would have, with the changes that are not committed yet."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (PROJECT / name).is_file():
-            (destination / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, destination / name)
+    for path in project_files():
+        copy = destination / path.relative_to(PROJECT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
     return destination
 
 

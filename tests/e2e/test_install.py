@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from tests.e2e.conftest import PROJECT, copy_project, free_port, newcomers_environment, running_lab
+from tests.e2e.conftest import copy_project, free_port, newcomers_environment, running_lab
+from tests.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -12,23 +12,10 @@ from pathlib import Path
 import pytest
 
 import labkit
+from tests.project import PROJECT, project_files
 
-PROJECT = Path(__file__).parents[2]
 HEAVY = ["pandas", "matplotlib", "numpy", "fakeredis", "sqlalchemy", "fastapi", "IPython", "typer"]
 PARTS = ["leaderboard", "chat", "inspect", "cache", "newsroom"]
-
-
-def project_files() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        pytest.skip("This copy of the project is not a git checkout.")
-    return [path for name in listed.stdout.splitlines() if (path := PROJECT / name).is_file()]
 
 
 def test_importing_labkit_loads_nothing_heavy() -> None:
