@@ -6,10 +6,6 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-# How many times larger the hunts of `make soak` are, and the seed they begin from.
-LABKIT_SOAK ?= 50
-LABKIT_SEED := $(or $(LABKIT_SEED),$(shell date +%s))
-
 export JUPYTER_PLATFORM_DIRS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -41,8 +37,8 @@ test: check ## prove the project: lint, types, and every test
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 soak: install ## the long hunts: the same properties with larger numbers, their seed printed
-	LABKIT_SOAK=$(LABKIT_SOAK) LABKIT_SEED=$(LABKIT_SEED) $(BIN)/python -m pytest --numprocesses auto \
-		--dist worksteal -m soak --hypothesis-seed=$(LABKIT_SEED) $(ARGS)
+	export LABKIT_SOAK=$${LABKIT_SOAK:-50} LABKIT_SEED=$${LABKIT_SEED:-$$$$}; \
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m soak --hypothesis-seed=$$LABKIT_SEED $(ARGS)
 
 check: install ## lint and types only
 	$(BIN)/ruff check .

@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import labkit
 from tests.project import PROJECT, project_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = ["pandas", "matplotlib", "numpy", "fakeredis", "sqlalchemy", "fastapi", "IPython", "typer"]
 PARTS = ["leaderboard", "chat", "inspect", "cache", "newsroom"]
