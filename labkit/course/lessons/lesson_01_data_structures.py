@@ -799,7 +799,8 @@ transfer_coins = outline.exercise(
         "either WATCH, which refuses the transaction when the key has changed, or a Lua script.",
         "With WATCH: `pipe.watch(key)`, read the coins, decide, `pipe.multi()`, queue DECRBY and "
         "INCRBY, `pipe.execute()`. When it raises `redis.WatchError`, begin again. With a script: "
-        "both keys in KEYS, the amount in ARGV, and `tonumber` around what you compare.",
+        "both keys in KEYS, the amount in ARGV, `tonumber` around what you compare, and "
+        "`bool(...)` around what `r.eval` answers: Lua's `true` arrives as 1, its `false` as None.",
         "`r.transaction(move, giver_key, value_from_callable=True)` does the watching and the "
         "beginning again: in `move(pipe)` read with `pipe.get`, return `False` when there are too "
         "few, else call `pipe.multi()`, queue both commands and return `True`.",
@@ -1116,14 +1117,17 @@ def _survives(trial: Trial) -> None:
     trial.client.set(key, value)
     trial.client.set_retry(Retry(NoBackoff(), 0))
     python_has_one_too = (
-        "`redis.ConnectionError` is another exception than Python's own of that name; import "
-        "redis and name it in full."
+        "Catch `redis.ConnectionError`, with `redis.` in front: Python's own of that name is "
+        "another exception."
     )
     with trial.explain(redis.ConnectionError, python_has_one_too):
         lost = redis.ConnectionError("Connection refused.")
         got = trial.call(trial.client, key, default, before=_fails(lost))
     trial.equal(got, default, "the answer while the server is gone")
-    neither_includes_the_other = "A time-out is `redis.TimeoutError`, no `redis.ConnectionError`."
+    neither_includes_the_other = (
+        "Catch `redis.TimeoutError` too, with `redis.` in front: a time-out is no "
+        "`redis.ConnectionError`."
+    )
     with trial.explain(redis.TimeoutError, neither_includes_the_other):
         slow = redis.TimeoutError("Timeout reading from socket.")
         got = trial.call(trial.client, key, default, before=_fails(slow))

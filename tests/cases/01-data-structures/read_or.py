@@ -62,7 +62,7 @@ def every_redis_error(r, key, default):
     return default if value is None else value
 
 
-@wrong(says="A time-out is `redis.TimeoutError`")
+@wrong(says="a time-out is no `redis.ConnectionError`")
 def forgets_the_time_out(r, key, default):
     try:
         value = r.get(key)
@@ -71,7 +71,7 @@ def forgets_the_time_out(r, key, default):
     return default if value is None else value
 
 
-@wrong(says="Python's own of that name")
+@wrong(says="Python's own of that name is another exception")
 def pythons_own_errors(r, key, default):
     try:
         value = r.get(key)
