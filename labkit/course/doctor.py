@@ -248,8 +248,8 @@ def _check_port() -> Iterator[Finding]:
         try:
             probe.bind(("127.0.0.1", JUPYTER_PORT))
         except OSError:
-            advice = "Nothing: JupyterLab takes the next one. Its start prints the address."
-            yield Finding(topic, "problem", "another program has it", advice)
+            # Often it is the JupyterLab that the question comes from.
+            yield Finding(topic, "ok", "in use, so another JupyterLab will take the next one")
         else:
             yield Finding(topic, "ok", "free for JupyterLab")
 
