@@ -1,0 +1,71 @@
+-- Makes the board on its first write. Changes are numbered from the clock on, so that a board that
+-- is made again never gives a number twice.
+local function ensure(settings, new_secret, now, levels)
+  if not board[1] then
+    redis.call('HSET', KEYS[1], 'layout', ARGV[1], 'settings', settings, 'secret', new_secret,
+      'changes', string.format('%.0f', now))
+    if levels == '1' then
+      redis.call('HSET', KEYS[1], 'levels', '1')
+      has_levels = '1'
+    end
+  end
+end
+
+local function next_change(count)
+  return redis.call('HINCRBY', KEYS[1], 'changes', count)
+end
+
+-- An event of the stream has the number of its change as its id.
+local function announce(events, change, fields)
+  if events ~= '0' then
+    redis.call('XADD', KEYS[3], 'MAXLEN', '~', events, string.format('%.0f-0', change),
+      unpack(fields))
+  end
+end
+
+-- A period that has just got its first row joins the register, and lives as long as it may.
+local function register(scores, members, levels, period, forget_at, ttl, now)
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+  redis.call('ZADD', KEYS[2], forget_at, period)
+  if ttl ~= '0' then
+    redis.call('PEXPIRE', scores, ttl)
+    redis.call('PEXPIRE', members, ttl)
+    redis.call('PEXPIRE', levels, ttl)
+  end
+end
+
+local function leave_level(scores, levels, score)
+  if has_levels and redis.call('ZCOUNT', scores, score, score) == 0 then
+    redis.call('ZREMRANGEBYSCORE', levels, score, score)
+  end
+end
+
+local function enter_level(levels, score)
+  if has_levels then
+    redis.call('ZADD', levels, score, text(tonumber(score)))
+  end
+end
+
+-- Forgets the idempotency keys under which a member's scores came. KEYS[4] to KEYS[6] hold them: the
+-- answers by key, when each is due, and each under its member.
+local function forget_keys(member)
+  local owned_keys = redis.call(
+    'ZRANGEBYLEX', KEYS[6], '[' .. member .. '\0', '(' .. member .. '\1')
+  for _, owned in ipairs(owned_keys) do
+    redis.call('HDEL', KEYS[4], owned:sub(#member + 2))
+    redis.call('ZREM', KEYS[5], owned)
+    redis.call('ZREM', KEYS[6], owned)
+  end
+end
+
+-- Whether the register still holds just the names in ARGV from `first` on: the keys of this call
+-- were made from them.
+local function register_is(first, count)
+  local names = redis.call('ZRANGE', KEYS[2], 0, -1)
+  for number = 1, math.max(#names, count) do
+    if names[number] ~= ARGV[first + number - 1] or number > count then
+      return false
+    end
+  end
+  return true
+end

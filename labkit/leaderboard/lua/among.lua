@@ -1,0 +1,20 @@
+-- Reads some members: for each its value (stamp and metadata), score and rank, or three nils.
+--
+-- KEYS  1 board, 2 scores, 3 members, 4 levels
+-- ARGV  1 layout, 2 ties, then the members
+--!include _board
+--!include _rank
+local values = redis.call('HMGET', KEYS[3], unpack(ARGV, 3))
+local found = {}
+for number, value in ipairs(values) do
+  local at = number * 3
+  if value then
+    local row = value:sub(1, STAMP) .. ARGV[number + 2]
+    local score = redis.call('ZSCORE', KEYS[2], row)
+    found[at - 2], found[at - 1] = value, score
+    found[at] = rank(KEYS[2], KEYS[4], ARGV[2], row, score)
+  else
+    found[at - 2], found[at - 1], found[at] = false, false, false
+  end
+end
+return found

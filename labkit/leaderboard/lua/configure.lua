@@ -1,0 +1,13 @@
+-- Stores the settings of a board; makes the board where there is none.
+--
+-- KEYS  1 board
+-- ARGV  1 layout, 2 settings, 3 secret, 4 now (ms), 5 levels wanted
+-- Answers 1 where the board is new.
+--!include _board
+--!include _write
+ensure(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+if board[1] then
+  redis.call('HSET', KEYS[1], 'settings', ARGV[2])
+  return 0
+end
+return 1

@@ -1,0 +1,92 @@
+-- Reads a stretch of rows: the top, a page, what lies around a member or a score.
+--
+-- KEYS  1 board, 2 scores, 3 members, 4 levels; with a snapshot to be made: 5 its scores, 6 its
+--       levels, 7 periods
+-- ARGV  1 layout, 2 ties, 3 how many, 4 where, then what `where` needs: "top"; "after" and "before"
+--       a score and a row; "member" a member; "score" a score; then for a snapshot to be made its
+--       name, the moment it is forgotten (ms) and its time to live (ms)
+-- Answers the total, the rows before the first, the rank from which the others follow, the secret,
+-- the rows with their scores, and the members' values where there may be metadata.
+--!include _board
+--!include _rank
+local scores, members, levels = KEYS[2], KEYS[3], KEYS[4]
+local ties, limit, where = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+
+if KEYS[5] then
+  local name, forget_at, ttl = ARGV[#ARGV - 2], ARGV[#ARGV - 1], ARGV[#ARGV]
+  redis.call('ZUNIONSTORE', KEYS[5], 1, scores)
+  redis.call('PEXPIRE', KEYS[5], ttl)
+  redis.call('ZADD', KEYS[7], forget_at, name)
+  if has_levels then
+    redis.call('ZUNIONSTORE', KEYS[6], 1, levels)
+    redis.call('PEXPIRE', KEYS[6], ttl)
+  end
+  scores, levels = KEYS[5], KEYS[6]
+end
+
+-- How many rows come before a row, which may have moved away, and whether it is still there. Rows
+-- of equal score are searched by their stamps, as numbers: Lua's `<` on texts asks the locale.
+local function place(score, row)
+  local kept = redis.call('ZSCORE', scores, row)
+  if kept and tonumber(kept) == tonumber(score) then
+    return redis.call('ZRANK', scores, row), true
+  end
+  local low = redis.call('ZCOUNT', scores, '-inf', '(' .. score)
+  local high = low + redis.call('ZCOUNT', scores, score, score)
+  local moment, change = tonumber(row:sub(1, 11), 16), tonumber(row:sub(12, STAMP), 16)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local other = redis.call('ZRANGE', scores, middle, middle)[1]
+    local its_moment = tonumber(other:sub(1, 11), 16)
+    if its_moment < moment
+      or (its_moment == moment and tonumber(other:sub(12, STAMP), 16) < change) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low, false
+end
+
+local total = redis.call('ZCARD', scores)
+local start = 0
+if where == 'after' then
+  local before, there = place(ARGV[5], ARGV[6])
+  start = there and before + 1 or before
+elseif where == 'before' then
+  local stop = place(ARGV[5], ARGV[6])
+  start = math.max(0, stop - limit)
+  limit = stop - start
+elseif where ~= 'top' then
+  local centre
+  if where == 'member' then
+    local value = redis.call('HGET', members, ARGV[5])
+    if not value then
+      return { total, 0, 1, secret, {}, false }
+    end
+    centre = redis.call('ZRANK', scores, value:sub(1, STAMP) .. ARGV[5])
+  else
+    centre = redis.call('ZCOUNT', scores, '-inf', '(' .. ARGV[5])
+  end
+  start = math.max(0, math.min(centre - math.floor(limit / 2), total - limit))
+end
+if limit <= 0 or start >= total then
+  return { total, start, 1, secret, {}, false }
+end
+
+local rows = redis.call('ZRANGE', scores, start, start + limit - 1, 'WITHSCORES')
+local origin = 1
+if ties == 'modified' then
+  origin = redis.call('ZCOUNT', scores, '-inf', rows[#rows])
+elseif start > 0 then
+  origin = rank(scores, levels, ties, rows[1], rows[2])
+end
+local values = false
+if has_metadata then
+  local names = {}
+  for index = 1, #rows, 2 do
+    names[#names + 1] = rows[index]:sub(STAMP + 1)
+  end
+  values = redis.call('HMGET', members, unpack(names))
+end
+return { total, start, origin, secret, rows, values }

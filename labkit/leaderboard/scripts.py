@@ -1,0 +1,139 @@
+"""Sending a script, or a command, in one round trip, and reading what comes back.
+
+An operation of a board is a `Call`: what it sends and how its reply is read. The faces send it:
+`send` through a blocking client, `send_async` through one of `redis.asyncio`.
+
+Every script declares all keys it touches, and all of one board share a hash tag, so that a Redis
+Cluster can serve them, also while it moves the slot to another node.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import weakref
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from labkit.leaderboard.errors import LayoutMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_INCLUDE = re.compile(r"(?m)^--!include (\w+)\n")
+_COMMENT = re.compile(r"(?m)^\s*--[^\n]*\n")
+
+# The scripts that a client's server is known to hold: they go by digest, the others in full.
+_held: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
+
+
+class Script:
+    """A Lua script of this package.
+
+    Attributes:
+        text: What is sent, includes put in and comments taken out.
+        digest: The SHA-1 under which a server keeps it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = _COMMENT.sub("", _source(name))
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@functools.cache
+def script(name: str) -> Script:
+    """The script in the file `lua/<name>.lua`."""
+    return Script(name)
+
+
+def _source(name: str) -> str:
+    folder = resources.files("labkit.leaderboard") / "lua"
+    text = (folder / f"{name}.lua").read_text("utf-8")
+    return _INCLUDE.sub(lambda match: _source(match[1]), text)
+
+
+class Call(Generic[T_co]):
+    """One round trip: a script or a command with its arguments, and the reader of its reply."""
+
+    __slots__ = ("arguments", "keys", "name", "read")
+
+    def __init__(
+        self,
+        name: str,
+        keys: Sequence[str],
+        arguments: Sequence[Any],
+        read: Callable[[Any], T_co],
+    ) -> None:
+        self.name = name
+        self.keys = keys
+        self.arguments = arguments
+        self.read = read
+
+    def command(self, held: set[str]) -> tuple[Any, ...]:
+        """The words to send: a plain command, or a script by its digest where it is held."""
+        if self.name.isupper():
+            return (self.name, *self.keys, *self.arguments)
+        known = script(self.name)
+        head = ("EVALSHA", known.digest) if known.digest in held else ("EVAL", known.text)
+        return (*head, len(self.keys), *self.keys, *self.arguments)
+
+
+def send(client: Any, call: Call[T]) -> T:
+    """Send a call through a blocking client."""
+    held = _scripts_of(client)
+    try:
+        try:
+            reply = client.execute_command(*call.command(held))
+        except NoScriptError:
+            held.discard(script(call.name).digest)
+            reply = client.execute_command(*call.command(held))
+    except ResponseError as error:
+        raise _explained(error) from error
+    _remember(held, call)
+    return call.read(reply)
+
+
+async def send_async(client: Any, call: Call[T]) -> T:
+    """Send a call through a client of `redis.asyncio`."""
+    held = _scripts_of(client)
+    try:
+        try:
+            reply = await client.execute_command(*call.command(held))
+        except NoScriptError:
+            held.discard(script(call.name).digest)
+            reply = await client.execute_command(*call.command(held))
+    except ResponseError as error:
+        raise _explained(error) from error
+    _remember(held, call)
+    return call.read(reply)
+
+
+def _scripts_of(client: Any) -> set[str]:
+    held = _held.get(client)
+    if held is None:
+        held = _held[client] = set()
+    return held
+
+
+def _remember(held: set[str], call: Call[Any]) -> None:
+    if not call.name.isupper():
+        held.add(script(call.name).digest)
+
+
+def _explained(error: ResponseError) -> Exception:
+    """An error reply of a script as an exception of this package; any other as it is."""
+    text = str(error)
+    if text.startswith("LAYOUT "):
+        return LayoutMismatch(
+            f"the board was made with {text.removeprefix('LAYOUT ')!r} (order, time zone, start of "
+            "the week), not with what this object says; take the settings from the board with "
+            "Leaderboard.open(client, name), or choose another name"
+        )
+    return error
