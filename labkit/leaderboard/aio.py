@@ -17,7 +17,7 @@ from labkit.leaderboard.operations import (
     rank_history,
     stored_settings,
 )
-from labkit.leaderboard.scripts import Call, send_async
+from labkit.leaderboard.scripts import Call, scripts_of, send_async
 from labkit.leaderboard.settings import Settings, SettingsOptions, Ties
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class AsyncWindow:
 
     def __init__(self, client: Any, board: Board, window: str, at: Any = None) -> None:
         self._client = client
+        self._held = scripts_of(client)
         self._board = board
         self._reads = Reads(board, window, at)
 
@@ -45,7 +46,7 @@ class AsyncWindow:
         return self._reads.period
 
     async def _send(self, call: Call[T]) -> T:
-        return await send_async(self._client, call)
+        return await send_async(self._client, self._held, call)
 
     async def get(self, member: str, *, ties: Ties | None = None) -> Entry | None:
         """A member's entry, or None where the member is not on the board."""
@@ -133,6 +134,7 @@ class AsyncWatch(AsyncIterator[Event]):
 
     def __init__(self, client: Any, tail: Tail) -> None:
         self._client = client
+        self._held = scripts_of(client)
         self._tail = tail
 
     @property
@@ -142,7 +144,7 @@ class AsyncWatch(AsyncIterator[Event]):
 
     async def __aenter__(self) -> Self:
         if not self._tail.located:
-            await send_async(self._client, self._tail.locate())
+            await send_async(self._client, self._held, self._tail.locate())
         return self
 
     async def __aexit__(
@@ -155,11 +157,11 @@ class AsyncWatch(AsyncIterator[Event]):
 
     async def __anext__(self) -> Event:
         if not self._tail.located:
-            await send_async(self._client, self._tail.locate())
+            await send_async(self._client, self._held, self._tail.locate())
         while (event := self._tail.take()) is None:
             if self._tail.exhausted:
                 raise StopAsyncIteration
-            await send_async(self._client, self._tail.follow())
+            await send_async(self._client, self._held, self._tail.follow())
         return event
 
     def close(self) -> None:
@@ -194,7 +196,7 @@ class AsyncLeaderboard(AsyncWindow):
         cls, client: Any, name: str, *, clock: Clock = time.time, secret: str | None = None
     ) -> Self:
         """The board of that name, with the settings that are kept with it, or NoSuchBoard."""
-        stored = await send_async(client, stored_settings(name))
+        stored = await send_async(client, scripts_of(client), stored_settings(name))
         return cls(client, name, clock=clock, secret=secret, **stored.options())
 
     @property
@@ -249,11 +251,12 @@ class AsyncLeaderboard(AsyncWindow):
         rows: Any,
         *,
         at: Moment | None = None,
+        ordered: bool = False,
         progress: bool = False,
         chunk: int = 1000,
     ) -> Loaded:
         """Store a whole table of scores, without an answer for each, in flat memory."""
-        return await bulk.load_async(self._client, self._writes, rows, at, progress, chunk)
+        return await bulk.load_async(self._client, self._writes, rows, at, ordered, progress, chunk)
 
     async def remove(self, *members: str, history: bool = True) -> int:
         """Remove members with everything that is kept of them, and tell how many were there."""

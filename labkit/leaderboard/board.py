@@ -17,7 +17,7 @@ from labkit.leaderboard.operations import (
     rank_history,
     stored_settings,
 )
-from labkit.leaderboard.scripts import Call, send
+from labkit.leaderboard.scripts import Call, scripts_of, send
 from labkit.leaderboard.settings import Settings, SettingsOptions, Ties
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Window:
 
     def __init__(self, client: Any, board: Board, window: str, at: Any = None) -> None:
         self._client = client
+        self._held = scripts_of(client)
         self._board = board
         self._reads = Reads(board, window, at)
 
@@ -47,7 +48,7 @@ class Window:
         return self._reads.period
 
     def _send(self, call: Call[T]) -> T:
-        return send(self._client, call)
+        return send(self._client, self._held, call)
 
     def get(self, member: str, *, ties: Ties | None = None) -> Entry | None:
         """A member's entry, or None where the member is not on the board."""
@@ -174,9 +175,10 @@ class Watch(Iterator[Event]):
 
     def __init__(self, client: Any, tail: Tail) -> None:
         self._client = client
+        self._held = scripts_of(client)
         self._tail = tail
         if not tail.located:
-            send(client, tail.locate())
+            send(client, self._held, tail.locate())
 
     @property
     def last_id(self) -> int:
@@ -187,7 +189,7 @@ class Watch(Iterator[Event]):
         while (event := self._tail.take()) is None:
             if self._tail.exhausted:
                 raise StopIteration
-            send(self._client, self._tail.follow())
+            send(self._client, self._held, self._tail.follow())
         return event
 
     def close(self) -> None:
@@ -249,7 +251,7 @@ class Leaderboard(Window):
             name,
             clock=clock,
             secret=secret,
-            **send(client, stored_settings(name)).options(),
+            **send(client, scripts_of(client), stored_settings(name)).options(),
         )
 
     @property
@@ -342,6 +344,7 @@ class Leaderboard(Window):
         rows: Any,
         *,
         at: Moment | None = None,
+        ordered: bool = False,
         progress: bool = False,
         chunk: int = 1000,
     ) -> Loaded:
@@ -355,10 +358,13 @@ class Leaderboard(Window):
             rows: Pairs of member and score from any iterable, a mapping, or a pandas frame with the
                 columns `member` and `score`.
             at: When they were scored; None is now.
+            ordered: Whether rows of equal score keep the order in which they come. They all count
+                from the same moment; without an order they rank by name, which takes half the
+                time and half the memory.
             progress: Whether to show a progress bar.
             chunk: Rows in one round trip, 1 to 3,000.
         """
-        return bulk.load(self._client, self._writes, rows, at, progress, chunk)
+        return bulk.load(self._client, self._writes, rows, at, ordered, progress, chunk)
 
     def remove(self, *members: str, history: bool = True) -> int:
         """Remove members with everything that is kept of them, and tell how many were there.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from labkit.leaderboard.operations import Writes, check_count
-from labkit.leaderboard.scripts import Call, send, send_async
+from labkit.leaderboard.scripts import Call, scripts_of, send, send_async
 from labkit.leaderboard.windows import seconds
 
 if TYPE_CHECKING:
@@ -36,14 +36,17 @@ class Loaded(msgspec.Struct, frozen=True):
     refused: list[str]
 
 
-def load(client: Any, writes: Writes, rows: Any, at: Any, progress: bool, chunk: int) -> Loaded:
+def load(
+    client: Any, writes: Writes, rows: Any, at: Any, ordered: bool, progress: bool, chunk: int
+) -> Loaded:
     """The work of `Leaderboard.load`."""
+    held = scripts_of(client)
     count = 0
     refused: list[str] = []
     with _bar(rows, progress) as advance, ThreadPoolExecutor(1) as sender:
         pending: Future[_Answer] | None = None
-        for call in itertools.chain(_calls(writes, rows, at, chunk), (None,)):
-            following = None if call is None else sender.submit(send, client, call)
+        for call in itertools.chain(_calls(writes, rows, at, ordered, chunk), (None,)):
+            following = None if call is None else sender.submit(send, client, held, call)
             if pending is not None:
                 taken, names = pending.result()
                 count, refused = count + taken, refused + names
@@ -53,21 +56,24 @@ def load(client: Any, writes: Writes, rows: Any, at: Any, progress: bool, chunk:
 
 
 async def load_async(
-    client: Any, writes: Writes, rows: Any, at: Any, progress: bool, chunk: int
+    client: Any, writes: Writes, rows: Any, at: Any, ordered: bool, progress: bool, chunk: int
 ) -> Loaded:
     """The work of `AsyncLeaderboard.load`."""
+    held = scripts_of(client)
     count = 0
     refused: list[str] = []
     with _bar(rows, progress) as advance:
-        for call in _calls(writes, rows, at, chunk):
-            taken, names = await send_async(client, call)
+        for call in _calls(writes, rows, at, ordered, chunk):
+            taken, names = await send_async(client, held, call)
             count, refused = count + taken, refused + names
             advance(taken)
             await asyncio.sleep(0)
     return Loaded(count, refused)
 
 
-def _calls(writes: Writes, rows: Any, at: Any, chunk: int) -> Iterator[Call[_Answer]]:
+def _calls(
+    writes: Writes, rows: Any, at: Any, ordered: bool, chunk: int
+) -> Iterator[Call[_Answer]]:
     check_count(chunk, "chunk", _LARGEST_CHUNK)
     moment = writes.board.clock() if at is None else seconds(at)
     pairs = _pairs(rows)
@@ -77,7 +83,7 @@ def _calls(writes: Writes, rows: Any, at: Any, chunk: int) -> Iterator[Call[_Ans
             checked = writes.bulk(part)
         except (TypeError, ValueError) as error:
             raise type(error)(f"in rows {sent} to {sent + len(part) - 1}: {error}") from error
-        yield writes.load(checked, moment)
+        yield writes.load(checked, moment, ordered=ordered)
         sent += len(part)
 
 

@@ -379,7 +379,9 @@ class Writes:
         )
         return Call("configure", (board.key,), arguments, bool)
 
-    def load(self, pairs: Sequence[tuple[str, str]], at: float) -> Call[tuple[int, list[str]]]:
+    def load(
+        self, pairs: Sequence[tuple[str, str]], at: float, *, ordered: bool
+    ) -> Call[tuple[int, list[str]]]:
         """A chunk of a bulk load: members, and scores as they are stored.
 
         Raises:
@@ -406,6 +408,7 @@ class Writes:
             str(board.settings.events),
             self._levels,
             f"{int(at * 1000):011x}",
+            "1" if ordered else "0",
             *described,
             *itertools.chain.from_iterable(pairs),
         )
@@ -551,6 +554,7 @@ class Reads:
         period = self._fixed or board.period(window, at)
         if at is not None or window == "all" or window in board.seasons:
             self._fixed = period
+        self._latest = period, (board.key, *board.keys(period.id))
 
     @property
     def period(self) -> Period:
@@ -563,19 +567,23 @@ class Reads:
         return self._fixed is None
 
     def _keys(self, period: Period) -> tuple[str, str, str, str]:
-        return (self.board.key, *self.board.keys(period.id))
+        latest, keys = self._latest
+        if period is not latest:
+            keys = (self.board.key, *self.board.keys(period.id))
+            self._latest = period, keys
+        return keys
 
     def get(self, member: str, ties: Ties | None) -> Call[Entry | None]:
         """One member."""
 
         def read(reply: Any) -> Entry | None:
-            value, score, rank = reply
-            if value is None:
+            if reply is None:
                 return None
+            value, score, rank = reply
             return Entry(rank, member, self.board.score(score), _metadata(value))
 
         return Call(
-            "among",
+            "get",
             self._keys(self.period),
             (self.board.settings.layout, kind_of_ties(self.board, ties), check_member(member)),
             read,
@@ -599,8 +607,8 @@ class Reads:
         kind = kind_of_ties(self.board, ties)
 
         def read(reply: Any) -> list[Entry]:
-            _, start, origin, _, rows, values = reply
-            return self._entries(start, origin, rows, values, kind)
+            rows, values, start, origin, *_ = reply
+            return self._entries(rows, values, start, origin, kind)
 
         return Call(
             "range",
@@ -620,7 +628,7 @@ class Reads:
         kind = kind_of_ties(self.board, ties)
         period = self.period
         signed = None if cursor is None else SignedCursor(cursor)
-        place: tuple[str, ...] = ("top",)
+        place: tuple[str, ...] = ("page",)
         keys: tuple[str, ...] = self._keys(period)
         made = ""
         extra: tuple[str, ...] = ()
@@ -646,7 +654,7 @@ class Reads:
                 keys = (keys[0], scores, keys[2], levels)
 
         def read(reply: Any) -> Page:
-            total, start, origin, secret, rows, values = reply
+            rows, values, start, origin, total, secret = reply
             secret = self.board.secret or ("" if secret is None else text(secret))
             if signed is not None:
                 signed.verify(self.board.name, secret)
@@ -660,7 +668,7 @@ class Reads:
 
             stop = start + len(rows) // 2
             return Page(
-                self._entries(start, origin, rows, values, kind),
+                self._entries(rows, values, start, origin, kind),
                 lead("after", len(rows) // 2 - 1) if rows and stop < total else None,
                 lead("before", 0) if rows and start > 0 else None,
                 total,
@@ -669,7 +677,7 @@ class Reads:
         return Call("range", keys, (self.board.settings.layout, kind, limit, *place, *extra), read)
 
     def _entries(
-        self, start: int, origin: int, rows: list[Any], values: Any, ties: Ties
+        self, rows: list[Any], values: Any, start: int, origin: int, ties: Ties
     ) -> list[Entry]:
         if rows and isinstance(rows[0], bytes):
             names = [row[18:].decode() for row in rows[::2]]
@@ -767,22 +775,26 @@ def _ranks(scores: Sequence[float], start: int, origin: int, ties: Ties) -> Sequ
     count = len(scores)
     if ties == "ordinal":
         return range(start + 1, start + count + 1)
-    ranks = [origin] * count
     if ties == "modified":
+        ranks = [origin] * count
         for index in range(count - 2, -1, -1):
             same = scores[index] == scores[index + 1]
             ranks[index] = ranks[index + 1] if same else start + index + 1
         return ranks
-    for index in range(1, count):
-        if scores[index] == scores[index - 1]:
-            ranks[index] = ranks[index - 1]
-        else:
-            ranks[index] = ranks[index - 1] + 1 if ties == "dense" else start + index + 1
+    ranks = []
+    rank, previous = origin, scores[0] if scores else None
+    for position, score in enumerate(scores, start + 1):
+        if score != previous:
+            rank = rank + 1 if ties == "dense" else position
+            previous = score
+        ranks.append(rank)
     return ranks
 
 
 def _metadata(value: Any) -> Metadata | None:
-    """The metadata in a member's value, which begins with a stamp (see lua/_board.lua)."""
+    """The metadata in a member's value, which begins with a stamp (see lua/_value.lua)."""
+    if value is None:
+        return None
     note = value[18:]
     if note[:1] in ("@", b"@"):
         note = note[12:]
@@ -823,7 +835,7 @@ def rank_history(
     def read(reply: Any) -> list[tuple[Period, Entry | None]]:
         return [
             (each, value and Entry(rank, member, board.score(score), _metadata(value)))
-            for each, (value, score, rank, _) in zip(periods, reply, strict=True)
+            for each, (value, score, rank) in zip(periods, reply, strict=True)
         ]
 
     return Call("record", keys, (board.settings.layout, kind, check_member(member)), read)

@@ -29,7 +29,8 @@ T_co = TypeVar("T_co", covariant=True)
 _INCLUDE = re.compile(r"(?m)^--!include (\w+)\n")
 _COMMENT = re.compile(r"(?m)^\s*--[^\n]*\n")
 
-# The scripts that a client's server is known to hold: they go by digest, the others in full.
+# What a client's server is known to hold goes by digest, every other script in full: a script is
+# one round trip from the first time on.
 _held: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
 
@@ -60,7 +61,14 @@ def _source(name: str) -> str:
 
 
 class Call(Generic[T_co]):
-    """One round trip: a script or a command with its arguments, and the reader of its reply."""
+    """One round trip: a script or a command with its arguments, and the reader of its reply.
+
+    Args:
+        name: A script's name, or a command in capitals.
+        keys: The keys; of a plain command they come first.
+        arguments: What follows the keys.
+        read: Makes the result from the reply.
+    """
 
     __slots__ = ("arguments", "keys", "name", "read")
 
@@ -81,50 +89,41 @@ class Call(Generic[T_co]):
         if self.name.isupper():
             return (self.name, *self.keys, *self.arguments)
         known = script(self.name)
-        head = ("EVALSHA", known.digest) if known.digest in held else ("EVAL", known.text)
+        head = ("EVALSHA", known.digest) if self.name in held else ("EVAL", known.text)
         return (*head, len(self.keys), *self.keys, *self.arguments)
 
 
-def send(client: Any, call: Call[T]) -> T:
-    """Send a call through a blocking client."""
-    held = _scripts_of(client)
+def scripts_of(client: Any) -> set[str]:
+    """The names of the scripts that a client's server is known to hold."""
+    return _held.setdefault(client, set())
+
+
+def send(client: Any, held: set[str], call: Call[T]) -> T:
+    """Send a call through a blocking client, whose `scripts_of` are `held`."""
     try:
         try:
             reply = client.execute_command(*call.command(held))
         except NoScriptError:
-            held.discard(script(call.name).digest)
+            held.discard(call.name)
             reply = client.execute_command(*call.command(held))
     except ResponseError as error:
         raise _explained(error) from error
-    _remember(held, call)
+    held.add(call.name)
     return call.read(reply)
 
 
-async def send_async(client: Any, call: Call[T]) -> T:
-    """Send a call through a client of `redis.asyncio`."""
-    held = _scripts_of(client)
+async def send_async(client: Any, held: set[str], call: Call[T]) -> T:
+    """Send a call through a client of `redis.asyncio`, whose `scripts_of` are `held`."""
     try:
         try:
             reply = await client.execute_command(*call.command(held))
         except NoScriptError:
-            held.discard(script(call.name).digest)
+            held.discard(call.name)
             reply = await client.execute_command(*call.command(held))
     except ResponseError as error:
         raise _explained(error) from error
-    _remember(held, call)
+    held.add(call.name)
     return call.read(reply)
-
-
-def _scripts_of(client: Any) -> set[str]:
-    held = _held.get(client)
-    if held is None:
-        held = _held[client] = set()
-    return held
-
-
-def _remember(held: set[str], call: Call[Any]) -> None:
-    if not call.name.isupper():
-        held.add(script(call.name).digest)
 
 
 def _explained(error: ResponseError) -> Exception:

@@ -7,7 +7,7 @@ local function rank(scores, levels, ties, row, score)
     return redis.call('ZCOUNT', scores, '-inf', score)
   elseif ties == 'competition' then
     return redis.call('ZCOUNT', scores, '-inf', '(' .. score) + 1
-  elseif has_levels then
+  elseif redis.call('HEXISTS', KEYS[1], 'levels') == 1 then
     return redis.call('ZCOUNT', levels, '-inf', '(' .. score) + 1
   end
   local distinct, from = 1, '-inf'

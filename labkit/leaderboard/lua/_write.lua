@@ -1,7 +1,10 @@
 -- Makes the board on its first write. Changes are numbered from the clock on, so that a board that
 -- is made again never gives a number twice.
+local kept = redis.call('HMGET', KEYS[1], 'levels', 'metadata')
+local has_levels, has_metadata = kept[1], kept[2]
+
 local function ensure(settings, new_secret, now, levels)
-  if not board[1] then
+  if not layout then
     redis.call('HSET', KEYS[1], 'layout', ARGV[1], 'settings', settings, 'secret', new_secret,
       'changes', string.format('%.0f', now))
     if levels == '1' then
@@ -37,6 +40,16 @@ end
 local function leave_level(scores, levels, score)
   if has_levels and redis.call('ZCOUNT', scores, score, score) == 0 then
     redis.call('ZREMRANGEBYSCORE', levels, score, score)
+  end
+end
+
+-- Takes a row out; what is left of a period without rows goes as well.
+local function leave(scores, members, levels, row, score)
+  redis.call('ZREM', scores, row)
+  redis.call('HDEL', members, row:sub(STAMP + 1))
+  leave_level(scores, levels, score)
+  if redis.call('EXISTS', scores) == 0 then
+    redis.call('DEL', members)
   end
 end
 

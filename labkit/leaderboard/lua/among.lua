@@ -4,17 +4,16 @@
 -- ARGV  1 layout, 2 ties, then the members
 --!include _board
 --!include _rank
-local values = redis.call('HMGET', KEYS[3], unpack(ARGV, 3))
+local values = redis.call('HMGET', KEYS[3], '', unpack(ARGV, 3))
 local found = {}
-for number, value in ipairs(values) do
-  local at = number * 3
-  if value then
-    local row = value:sub(1, STAMP) .. ARGV[number + 2]
-    local score = redis.call('ZSCORE', KEYS[2], row)
+for number = 1, #values - 1 do
+  local value, at = values[number + 1] or values[1], number * 3
+  local row = value and value:sub(1, STAMP) .. ARGV[number + 2]
+  local score = row and redis.call('ZSCORE', KEYS[2], row)
+  found[at - 2], found[at - 1], found[at] = false, false, false
+  if score then
     found[at - 2], found[at - 1] = value, score
     found[at] = rank(KEYS[2], KEYS[4], ARGV[2], row, score)
-  else
-    found[at - 2], found[at - 1], found[at] = false, false, false
   end
 end
 return found

@@ -16,7 +16,7 @@ end
 redis.call('DEL', KEYS[2], KEYS[3])
 if ARGV[2] == 'delete' then
   redis.call('DEL', KEYS[1])
-elseif board[1] then
+elseif layout then
   redis.call('HDEL', KEYS[1], 'metadata')
   announce(ARGV[3], next_change(1), { 'cleared', '1', 'at', ARGV[4] })
 end

@@ -6,7 +6,7 @@
 --!include _board
 --!include _write
 ensure(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
-if board[1] then
+if layout then
   redis.call('HSET', KEYS[1], 'settings', ARGV[2])
   return 0
 end

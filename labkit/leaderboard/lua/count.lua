@@ -5,6 +5,7 @@
 --       answers the total and the worse, or nil; "beside" a score and the ties: answers the rank
 --       that it would get; "share" a percentage: answers a score or nil
 --!include _board
+--!include _member
 --!include _rank
 local scores, members, levels = KEYS[2], KEYS[3], KEYS[4]
 local what = ARGV[2]
@@ -13,11 +14,10 @@ if what == 'all' then
 elseif what == 'between' then
   return redis.call('ZCOUNT', scores, ARGV[3], ARGV[4])
 elseif what == 'below' then
-  local value = redis.call('HGET', members, ARGV[3])
+  local value, _, score = locate(scores, members, ARGV[3])
   if not value then
     return false
   end
-  local score = redis.call('ZSCORE', scores, value:sub(1, STAMP) .. ARGV[3])
   return { redis.call('ZCARD', scores), redis.call('ZCOUNT', scores, '(' .. score, '+inf') }
 elseif what == 'beside' then
   local score, ties = ARGV[3], ARGV[4]

@@ -2,12 +2,13 @@
 --
 -- KEYS  1 board, 2 scores, 3 members, 4 levels; with a snapshot to be made: 5 its scores, 6 its
 --       levels, 7 periods
--- ARGV  1 layout, 2 ties, 3 how many, 4 where, then what `where` needs: "top"; "after" and "before"
---       a score and a row; "member" a member; "score" a score; then for a snapshot to be made its
---       name, the moment it is forgotten (ms) and its time to live (ms)
--- Answers the total, the rows before the first, the rank from which the others follow, the secret,
--- the rows with their scores, and the members' values where there may be metadata.
+-- ARGV  1 layout, 2 ties, 3 how many, 4 where, then what `where` needs: "top"; "page" the first page;
+--       "after" and "before" a score and a row; "member" a member; "score" a score; then for a
+--       snapshot to be made its name, the moment it is forgotten (ms) and its time to live (ms)
+-- Answers the rows with their scores, the members' values where there may be metadata, the rows
+-- before the first, the rank from which the others follow; and to pages the total and the secret.
 --!include _board
+--!include _member
 --!include _rank
 local scores, members, levels = KEYS[2], KEYS[3], KEYS[4]
 local ties, limit, where = ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -17,7 +18,7 @@ if KEYS[5] then
   redis.call('ZUNIONSTORE', KEYS[5], 1, scores)
   redis.call('PEXPIRE', KEYS[5], ttl)
   redis.call('ZADD', KEYS[7], forget_at, name)
-  if has_levels then
+  if redis.call('EXISTS', levels) == 1 then
     redis.call('ZUNIONSTORE', KEYS[6], 1, levels)
     redis.call('PEXPIRE', KEYS[6], ttl)
   end
@@ -48,8 +49,13 @@ local function place(score, row)
   return low, false
 end
 
-local total = redis.call('ZCARD', scores)
-local start = 0
+local start, total, secret = 0, nil, nil
+if where ~= 'top' then
+  total = redis.call('ZCARD', scores)
+end
+if where == 'page' or where == 'after' or where == 'before' then
+  secret = redis.call('HGET', KEYS[1], 'secret')
+end
 if where == 'after' then
   local before, there = place(ARGV[5], ARGV[6])
   start = there and before + 1 or before
@@ -57,24 +63,24 @@ elseif where == 'before' then
   local stop = place(ARGV[5], ARGV[6])
   start = math.max(0, stop - limit)
   limit = stop - start
-elseif where ~= 'top' then
+elseif where == 'member' or where == 'score' then
   local centre
   if where == 'member' then
-    local value = redis.call('HGET', members, ARGV[5])
+    local value, row = locate(scores, members, ARGV[5])
     if not value then
-      return { total, 0, 1, secret, {}, false }
+      return { {}, false, 0, 1 }
     end
-    centre = redis.call('ZRANK', scores, value:sub(1, STAMP) .. ARGV[5])
+    centre = redis.call('ZRANK', scores, row)
   else
     centre = redis.call('ZCOUNT', scores, '-inf', '(' .. ARGV[5])
   end
   start = math.max(0, math.min(centre - math.floor(limit / 2), total - limit))
 end
-if limit <= 0 or start >= total then
-  return { total, start, 1, secret, {}, false }
+local rows = limit > 0 and redis.call('ZRANGE', scores, start, start + limit - 1, 'WITHSCORES') or {}
+if #rows == 0 then
+  return { {}, false, start, 1, total, secret }
 end
 
-local rows = redis.call('ZRANGE', scores, start, start + limit - 1, 'WITHSCORES')
 local origin = 1
 if ties == 'modified' then
   origin = redis.call('ZCOUNT', scores, '-inf', rows[#rows])
@@ -82,11 +88,11 @@ elseif start > 0 then
   origin = rank(scores, levels, ties, rows[1], rows[2])
 end
 local values = false
-if has_metadata then
+if redis.call('HEXISTS', KEYS[1], 'metadata') == 1 then
   local names = {}
   for index = 1, #rows, 2 do
     names[#names + 1] = rows[index]:sub(STAMP + 1)
   end
   values = redis.call('HMGET', members, unpack(names))
 end
-return { total, start, origin, secret, rows, values }
+return { rows, values, start, origin, total, secret }

@@ -6,6 +6,7 @@
 --       caller saw them, the names of the periods given, then the members
 -- Answers how many members were there, or nil where the register has changed meanwhile.
 --!include _board
+--!include _member
 --!include _rank
 --!include _write
 local seen = tonumber(ARGV[5])
@@ -21,14 +22,10 @@ for index = first_name + periods + 1, #ARGV do
   for number = 1, periods do
     local key = 4 + number * 3
     local scores, members, levels = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-    local value = redis.call('HGET', members, member)
+    local value, row, score = locate(scores, members, member)
     if value then
-      local row = value:sub(1, STAMP) .. member
-      local score = redis.call('ZSCORE', scores, row)
       local old_rank = rank(scores, levels, ARGV[2], row, score)
-      redis.call('ZREM', scores, row)
-      redis.call('HDEL', members, member)
-      leave_level(scores, levels, score)
+      leave(scores, members, levels, row, score)
       fields[#fields + 1] = ARGV[first_name + number]
       fields[#fields + 1] = table.concat({ 'removed', score, old_rank, '-', '-' }, ' ')
     end

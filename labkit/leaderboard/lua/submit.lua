@@ -11,6 +11,8 @@
 -- Answers, for each score, a line: what became of it, then for each window the outcome, the old
 -- score and rank and the new ones, "-" where there is none.
 --!include _board
+--!include _member
+--!include _value
 --!include _rank
 --!include _settle
 --!include _write
@@ -68,11 +70,10 @@ local function store(first)
     local plan = { period = period, outcome = 'closed' }
     plans[window] = plan
     if period then
-      local value = redis.call('HGET', period.members, member)
+      local value, row, score = locate(period.scores, period.members, member)
       if value then
         plan.stamp, plan.since, plan.seen, plan.metadata = parse(value)
-        plan.old = redis.call('ZSCORE', period.scores, plan.stamp .. member)
-        plan.score = tonumber(plan.old)
+        plan.row, plan.old, plan.score = row, score, tonumber(score)
         if known == '' then
           known = plan.metadata
         end
@@ -104,7 +105,7 @@ local function store(first)
     if period then
       local old_rank, new, new_rank = '-', plan.old, nil
       if plan.old then
-        new_rank = rank(period.scores, period.levels, ties, plan.stamp .. member, plan.old)
+        new_rank = rank(period.scores, period.levels, ties, plan.row, plan.old)
         old_rank = new_rank
       end
       local moved = plan.new ~= plan.score or plan.moment ~= plan.since
@@ -114,7 +115,7 @@ local function store(first)
         stamp = stamped(plan.moment, change)
         new = policy == 'sum' and text(plan.new) or ARGV[first + 1]
         if plan.old then
-          redis.call('ZREM', period.scores, plan.stamp .. member)
+          redis.call('ZREM', period.scores, plan.row)
           leave_level(period.scores, period.levels, plan.old)
         end
         redis.call('ZADD', period.scores, new, stamp .. member)
@@ -126,15 +127,9 @@ local function store(first)
       if note == '' then
         note = plan.metadata or known
       end
-      local latest = ''
-      if policy == 'last' then
-        local seen = math.max(plan.seen or 0, plan.latest)
-        if seen > plan.moment then
-          latest = string.format('@%011x', seen)
-        end
-      end
-      if moved or latest ~= '' or note ~= plan.metadata then
-        redis.call('HSET', period.members, member, stamp .. latest .. note)
+      local latest = policy == 'last' and math.max(plan.seen or 0, plan.latest) or 0
+      if moved or latest > plan.moment or note ~= plan.metadata then
+        redis.call('HSET', period.members, member, unparse(stamp, plan.moment, latest, note))
       end
       if arrives and redis.call('ZCARD', period.scores) == 1 then
         register(period.scores, period.members, period.levels, period.name, period.forget_at,

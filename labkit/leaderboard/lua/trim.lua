@@ -6,6 +6,7 @@
 -- ARGV  1 layout, 2 rows to keep, 3 events kept, 4 now (ms), then the periods' names
 -- Answers how many rows it removed.
 --!include _board
+--!include _member
 --!include _write
 local keep, room, removed = tonumber(ARGV[2]), 1000, 0
 for key = 7, #KEYS, 3 do
@@ -14,12 +15,10 @@ for key = 7, #KEYS, 3 do
   local rows = count > 0 and redis.call('ZRANGE', scores, -count, -1, 'WITHSCORES') or {}
   for index = 1, #rows, 2 do
     local member = rows[index]:sub(STAMP + 1)
-    redis.call('ZREM', scores, rows[index])
-    redis.call('HDEL', members, member)
-    leave_level(scores, levels, rows[index + 1])
+    leave(scores, members, levels, rows[index], rows[index + 1])
     local elsewhere = false
-    for other = 8, #KEYS, 3 do
-      elsewhere = elsewhere or redis.call('HEXISTS', KEYS[other], member) == 1
+    for other = 7, #KEYS, 3 do
+      elsewhere = elsewhere or locate(KEYS[other], KEYS[other + 1], member)
     end
     if not elsewhere then
       forget_keys(member)
