@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from labkit.leaderboard import bulk
 from labkit.leaderboard.events import Event, Tail, TopChange, TopTail
 from labkit.leaderboard.operations import (
+    PREFIX,
     Board,
     Reads,
     Writes,
@@ -185,19 +186,27 @@ class AsyncLeaderboard(AsyncWindow):
         *,
         clock: Clock = time.time,
         secret: str | None = None,
+        prefix: str = PREFIX,
         **settings: Unpack[SettingsOptions],
     ) -> None:
-        board = Board(name, Settings(**settings), clock, secret)
+        board = Board(name, Settings(**settings), clock, secret, prefix)
         super().__init__(client, board, board.window)
         self._writes = Writes(board)
 
     @classmethod
     async def open(
-        cls, client: Any, name: str, *, clock: Clock = time.time, secret: str | None = None
+        cls,
+        client: Any,
+        name: str,
+        *,
+        clock: Clock = time.time,
+        secret: str | None = None,
+        prefix: str = PREFIX,
     ) -> Self:
         """The board of that name, with the settings that are kept with it, or NoSuchBoard."""
-        stored = await send_async(client, scripts_of(client), stored_settings(name))
-        return cls(client, name, clock=clock, secret=secret, **stored.options())
+        stored = await send_async(client, scripts_of(client), stored_settings(name, prefix))
+        options = stored.options()
+        return cls(client, name, clock=clock, secret=secret, prefix=prefix, **options)
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from labkit.leaderboard import bulk
 from labkit.leaderboard.events import Event, Tail, TopChange, TopTail
 from labkit.leaderboard.operations import (
+    PREFIX,
     Board,
     Reads,
     Writes,
@@ -218,6 +219,7 @@ class Leaderboard(Window):
         name: The board's name, 1 to 200 characters.
         clock: The time source.
         secret: Signs the cursors; by default each board has a random one, kept with it.
+        prefix: What the keys begin with; the board's name follows in braces.
         settings: The other settings, described by `Settings`.
 
     Raises:
@@ -231,28 +233,30 @@ class Leaderboard(Window):
         *,
         clock: Clock = time.time,
         secret: str | None = None,
+        prefix: str = PREFIX,
         **settings: Unpack[SettingsOptions],
     ) -> None:
-        board = Board(name, Settings(**settings), clock, secret)
+        board = Board(name, Settings(**settings), clock, secret, prefix)
         super().__init__(client, board, board.window)
         self._writes = Writes(board)
 
     @classmethod
     def open(
-        cls, client: Any, name: str, *, clock: Clock = time.time, secret: str | None = None
+        cls,
+        client: Any,
+        name: str,
+        *,
+        clock: Clock = time.time,
+        secret: str | None = None,
+        prefix: str = PREFIX,
     ) -> Self:
         """The board of that name, with the settings that are kept with it.
 
         Raises:
             NoSuchBoard: There is none.
         """
-        return cls(
-            client,
-            name,
-            clock=clock,
-            secret=secret,
-            **send(client, scripts_of(client), stored_settings(name)).options(),
-        )
+        options = send(client, scripts_of(client), stored_settings(name, prefix)).options()
+        return cls(client, name, clock=clock, secret=secret, prefix=prefix, **options)
 
     @property
     def name(self) -> str:

@@ -41,6 +41,8 @@ from labkit.leaderboard.windows import Calendar, Period, seconds
 if TYPE_CHECKING:
     from labkit.clock import Clock
 
+PREFIX = "leaderboard:"
+"""What the keys of a board begin with, unless it is told otherwise."""
 BATCH = 500
 """Scores in one script of `submit_many`: a Redis server does nothing else meanwhile."""
 MOST_MEMBERS = 1000
@@ -116,10 +118,16 @@ class Board:
         settings: Its settings.
         clock: The time source; programs that write to one board should agree on the time.
         secret: Signs the cursors; None takes the one that is kept with the board.
+        prefix: What every key begins with.
     """
 
     def __init__(
-        self, name: str, settings: Settings, clock: Clock, secret: str | None = None
+        self,
+        name: str,
+        settings: Settings,
+        clock: Clock,
+        secret: str | None = None,
+        prefix: str = PREFIX,
     ) -> None:
         self.name = check_name(name)
         self.settings = settings
@@ -133,7 +141,7 @@ class Board:
         # Given to the board if this object's write makes it; one that exists has its own.
         self.new_secret = secrets.token_hex(16)
 
-        self.base = base = f"leaderboard:{{{name}}}"
+        self.base = base = _base(name, prefix)
         self.key = f"{base}:board"
         self.periods = f"{base}:periods"
         self.changes = f"{base}:changes"
@@ -801,7 +809,14 @@ def _metadata(value: Any) -> Metadata | None:
     return cast("Metadata", msgspec.json.decode(note)) if note else None
 
 
-def stored_settings(name: str) -> Call[Settings]:
+def _base(name: str, prefix: str) -> str:
+    """What every key of a board begins with: the name is the hash tag that they share."""
+    if not isinstance(prefix, str) or "{" in prefix:
+        raise ValueError(f"prefix is {prefix!r}; expected text without an opening brace")
+    return f"{prefix}{{{check_name(name)}}}"
+
+
+def stored_settings(name: str, prefix: str) -> Call[Settings]:
     """The settings that are kept with a board.
 
     Raises:
@@ -816,7 +831,7 @@ def stored_settings(name: str) -> Call[Settings]:
             )
         return msgspec.json.decode(reply, type=Settings)
 
-    return Call("HGET", (f"leaderboard:{{{check_name(name)}}}:board",), ("settings",), read)
+    return Call("HGET", (f"{_base(name, prefix)}:board",), ("settings",), read)
 
 
 def rank_history(
