@@ -28,7 +28,7 @@ import string
 import warnings
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from redis.client import Pipeline
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from labkit.course.bench import Bench
 
     CheckFunction = Callable[["Trial"], None]
+
+T = TypeVar("T")
 
 _SHOWN_CHARACTERS = 120
 _SHOWN_OF_ERROR = 300
@@ -207,10 +209,11 @@ class Trial:
         self._bench = bench
         self._shown_call = f"{exercise.name}()"
         self._clients: list[redis.Redis] = []
+        self._named: list[tuple[object, str]] = []
 
     def __enter__(self) -> Trial:
         self._bench.reset()
-        self.client = self.another_client()
+        self.client = self.named("r", self.another_client())
         self.log = CommandLog(self.client)
         return self
 
@@ -223,6 +226,11 @@ class Trial:
         client = self._bench.client()
         self._clients.append(client)
         return client
+
+    def named(self, name: str, value: T) -> T:
+        """A value that stands under a name of the lesson's where a call is shown."""
+        self._named.append((value, name))
+        return value
 
     def reset(self) -> None:
         """Empty the server in the middle of a check."""
@@ -413,9 +421,12 @@ class Trial:
         return list(found)
 
     def _show_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-        shown = ["r" if arg is self.client else _shown(arg) for arg in args]
-        shown += [f"{name}={_shown(value)}" for name, value in kwargs.items()]
+        shown = [self._show(arg) for arg in args]
+        shown += [f"{name}={self._show(value)}" for name, value in kwargs.items()]
         return f"{self._exercise.name}({', '.join(shown)})"
+
+    def _show(self, value: object) -> str:
+        return next((name for known, name in self._named if known is value), _shown(value))
 
 
 @dataclass(frozen=True)
