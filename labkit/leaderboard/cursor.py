@@ -56,7 +56,8 @@ class SignedCursor:
             self._signature, self._body = raw[:_SIGNATURE], raw[_SIGNATURE:]
             self.cursor = msgspec.json.decode(self._body, type=Cursor)
             valid = (
-                self.cursor.where in ("after", "before")
+                base64.urlsafe_b64encode(raw).decode() == text
+                and self.cursor.where in ("after", "before")
                 and _SCORE.fullmatch(self.cursor.score)
                 and _ROW.fullmatch(self.cursor.row)
             )

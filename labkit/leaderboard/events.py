@@ -18,7 +18,7 @@ from labkit.leaderboard.results import Entry, Outcome
 from labkit.leaderboard.scripts import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 SLICE = 1.0
 """Seconds that one blocking read waits at most, so that `close` is noticed."""
@@ -190,22 +190,21 @@ class Tail:
             if self.read and before > self.read:
                 events.append(Gap(self.read + 1, before))
             self.read = number
-            event = self._event(number, words)
-            if event is not None:
-                events.append(event)
+            events.extend(self._events(number, words))
 
-    def _event(self, number: int, words: Mapping[str, str]) -> Event | None:
+    def _events(self, number: int, words: Mapping[str, str]) -> Iterator[Event]:
         for reason in ("cleared", "loaded", "trimmed"):
             if reason in words:
                 count = 0 if reason == "cleared" else int(words[reason])
-                return Reset(number, cast("Any", reason), count)
+                yield Reset(number, cast("Any", reason), count)
+                return
         for name, line in words.items():
             if not self._watched(name):
                 continue
             period = self._board.registered(name)
             assert period is not None
             outcome, old, old_rank, new, new_rank = line.split(" ")
-            return Change(
+            yield Change(
                 number,
                 words["member"],
                 period.window,
@@ -217,7 +216,6 @@ class Tail:
                 None if old_rank == "-" else int(old_rank),
                 None if new_rank == "-" else int(new_rank),
             )
-        return None
 
     def _watched(self, name: str) -> bool:
         identity = name.split(" ", 1)[0]

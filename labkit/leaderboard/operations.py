@@ -250,7 +250,8 @@ class Writes:
         if score.key is not None:
             check_key(score.key)
             moment = "" if score.at is None else repr(at)
-            payload = "\0".join((policy, member, repr(number), metadata, moment))
+            note = msgspec.json.encode(score.metadata, order="deterministic").decode()
+            payload = "\0".join((policy, member, repr(number), note, moment))
             digest = hashlib.sha256(payload.encode()).hexdigest()[:32]
         return score, self.board.sign * number + 0.0, at, metadata, digest
 
@@ -339,6 +340,9 @@ class Writes:
     def _submission(self, member: str, periods: Sequence[Period | None], line: str) -> Submission:
         board = self.board
         status, *words = line.split(" ")
+        if status == "replayed":
+            moment = int(words.pop(0), 16) / 1000
+            periods = [board.calendar.period(name, moment) for name in board.settings.names]
         if status not in ("stored", "replayed"):
             return Submission(
                 member, {}, refused=self._refusal(member, status, words), window=board.window
@@ -434,7 +438,7 @@ class Writes:
         for member, score in rows:
             check_member(member)
             number = score if type(score) is float and score - score == 0 else exact(score)
-            if not low <= number <= high:
+            if not low <= number <= high and self.board.settings.policy != "sum":
                 raise ScoreRefused(self._outside(member, number))
             pairs.append((member, repr(sign * number + 0.0)))
         return pairs

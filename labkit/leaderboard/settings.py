@@ -20,9 +20,10 @@ LARGEST = 1.7976931348623157e308
 KEPT = {"hourly": "7d", "daily": "90d", "weekly": "366d", "monthly": "1100d"}
 """How long a closed period stays readable where the settings do not say; the others stay."""
 
-_NAME = re.compile(r"[^\x00-\x1f\x7f{}]{1,200}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f{}\ud800-\udfff]{1,200}")
 _WINDOW = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _METADATA_LIMIT = 1_000_000
+_TAKEN = (*Calendar.BUILT_IN, "board", "periods", "changes", "once", "snapshot")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         names = []
         for window in windows:
             if isinstance(window, Season):
-                if window.name in Calendar.BUILT_IN or not _WINDOW.fullmatch(window.name):
+                if window.name in _TAKEN or not _WINDOW.fullmatch(window.name):
                     raise ValueError(
                         f"a season is named {window.name!r}; expected a name of its own, of small "
                         "letters, digits, - and _"
@@ -203,7 +204,7 @@ def exact(score: Any, what: str = "score") -> float:
             number = float(score)
         except OverflowError:
             number = math.inf
-        if isinstance(score, int) and number != score:
+        if hasattr(score, "__index__") and number != int(score):
             raise ValueError(
                 f"{what} is {score}; a score is a double, which cannot keep this integer exactly "
                 "(every integer up to 2**53 fits)"

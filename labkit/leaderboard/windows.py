@@ -184,12 +184,12 @@ class Calendar:
 
     def _hour(self, moment: float) -> Period:
         """The local hour, cut where the clocks change within it."""
-        local = self._local(moment)
+        second = float(math.floor(moment))  # a datetime rounds: 59.9999999 s becomes the next hour
+        local = self._local(second)
         offset = local.utcoffset()
-        whole = moment - (local.minute * 60 + local.second + local.microsecond / 1e6)
-        whole = float(round(whole))
-        start = self._offset_begins(whole, moment, offset)
-        end = self._offset_ends(moment, whole + 3600, offset)
+        whole = second - (local.minute * 60 + local.second)
+        start = self._offset_begins(whole, second, offset)
+        end = self._offset_ends(second, whole + 3600, offset)
         return Period("hourly", f"{local:%Y-%m-%dT%H%z}", start, end)
 
     def _offset_begins(self, low: float, high: float, offset: dt.timedelta | None) -> float:

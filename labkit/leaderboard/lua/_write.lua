@@ -5,6 +5,7 @@ local has_levels, has_metadata = kept[1], kept[2]
 
 local function ensure(settings, new_secret, now, levels)
   if not layout then
+    layout = ARGV[1]
     redis.call('HSET', KEYS[1], 'layout', ARGV[1], 'settings', settings, 'secret', new_secret,
       'changes', string.format('%.0f', now))
     if levels == '1' then
@@ -59,15 +60,26 @@ local function enter_level(levels, score)
   end
 end
 
--- Forgets the idempotency keys under which a member's scores came. KEYS[4] to KEYS[6] hold them: the
+-- Forgets an idempotency key, named as its member, NUL and the key. KEYS[4] to KEYS[6] hold them: the
 -- answers by key, when each is due, and each under its member.
+local function forget_key(owned)
+  local key = owned:sub(owned:find('\0', 1, true) + 1)
+  local kept_answer = redis.call('HGET', KEYS[4], key)
+  local due = redis.call('ZSCORE', KEYS[5], owned)
+  -- Once it is due, another member's score may come under the same key.
+  if kept_answer and tonumber(kept_answer:sub(1, 11), 16) == tonumber(due) then
+    redis.call('HDEL', KEYS[4], key)
+  end
+  redis.call('ZREM', KEYS[5], owned)
+  redis.call('ZREM', KEYS[6], owned)
+end
+
+-- Forgets the idempotency keys under which a member's scores came.
 local function forget_keys(member)
   local owned_keys = redis.call(
     'ZRANGEBYLEX', KEYS[6], '[' .. member .. '\0', '(' .. member .. '\1')
   for _, owned in ipairs(owned_keys) do
-    redis.call('HDEL', KEYS[4], owned:sub(#member + 2))
-    redis.call('ZREM', KEYS[5], owned)
-    redis.call('ZREM', KEYS[6], owned)
+    forget_key(owned)
   end
 end
 

@@ -5,9 +5,7 @@
 -- Answers 1 where the board is new.
 --!include _board
 --!include _write
+local is_new = not layout
 ensure(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
-if layout then
-  redis.call('HSET', KEYS[1], 'settings', ARGV[2])
-  return 0
-end
-return 1
+redis.call('HSET', KEYS[1], 'settings', ARGV[2])
+return is_new and 1 or 0

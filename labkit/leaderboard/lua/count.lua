@@ -27,5 +27,5 @@ elseif what == 'beside' then
   return rank(scores, levels, ties, false, score)
 end
 local total = redis.call('ZCARD', scores)
-local worse = math.max(1, math.ceil(tonumber(ARGV[3]) / 100 * total))
+local worse = math.max(1, math.ceil(tonumber(ARGV[3]) * total / 100))
 return redis.call('ZRANGE', scores, total - worse, total - worse, 'WITHSCORES')[2] or false

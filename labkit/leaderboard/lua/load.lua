@@ -34,6 +34,10 @@ local function stamp_of(item)
   return stamped(moment, change + item)
 end
 
+local function outside(score)
+  return score < lowest or score > highest
+end
+
 local function update(period, item)
   local member, given = names[item], tonumber(ARGV[first + item * 2 - 1])
   local value, row, old = locate(period.scores, period.members, member)
@@ -41,16 +45,16 @@ local function update(period, item)
   local score = tonumber(old)
   local new, reached = settle(policy, score, since, seen, given, moment)
   local difference = math.abs(new - score)
-  if new < lowest or new > highest or (difference > 0 and difference < step) then
+  if outside(new) or (difference > 0 and difference < step) then
     refused[member] = true
     return
   end
   if new ~= score or reached ~= since then
-    redis.call('ZREM', period.scores, row)
-    leave_level(period.scores, period.levels, old)
     stamp = stamped(reached, change + item)
     redis.call('ZADD', period.scores, text(new), stamp .. member)
     enter_level(period.levels, text(new))
+    redis.call('ZREM', period.scores, row)
+    leave_level(period.scores, period.levels, old)
   end
   local latest = policy == 'last' and math.max(seen, moment) or 0
   redis.call('HSET', period.members, member, unparse(stamp, reached, latest, metadata))
@@ -103,11 +107,13 @@ for number = 1, periods do
     if not together then
       there = there or met[member]
         or (shared and redis.call('ZSCORE', period.scores, shared .. member))
-      met[member] = true
     end
     if there then
       again[#again + 1] = item
+    elseif policy == 'sum' and outside(tonumber(ARGV[first + item * 2 - 1])) then
+      refused[member] = true
     else
+      met[member] = not together or nil
       new[#new + 1] = item
     end
   end

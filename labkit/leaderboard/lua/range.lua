@@ -17,6 +17,7 @@ if KEYS[5] then
   local name, forget_at, ttl = ARGV[#ARGV - 2], ARGV[#ARGV - 1], ARGV[#ARGV]
   redis.call('ZUNIONSTORE', KEYS[5], 1, scores)
   redis.call('PEXPIRE', KEYS[5], ttl)
+  redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', forget_at - ttl)
   redis.call('ZADD', KEYS[7], forget_at, name)
   if redis.call('EXISTS', levels) == 1 then
     redis.call('ZUNIONSTORE', KEYS[6], 1, levels)
@@ -25,8 +26,19 @@ if KEYS[5] then
   scores, levels = KEYS[5], KEYS[6]
 end
 
--- How many rows come before a row, which may have moved away, and whether it is still there. Rows
--- of equal score are searched by their stamps, as numbers: Lua's `<` on texts asks the locale.
+-- Whether a row comes first among rows of equal score: byte by byte, as in the sorted set. Lua's `<`
+-- on texts asks the locale.
+local function precedes(row, other)
+  for index = 1, math.min(#row, #other) do
+    local byte, its_byte = row:byte(index), other:byte(index)
+    if byte ~= its_byte then
+      return byte < its_byte
+    end
+  end
+  return #row < #other
+end
+
+-- How many rows come before a row, which may have moved away, and whether it is still there.
 local function place(score, row)
   local kept = redis.call('ZSCORE', scores, row)
   if kept and tonumber(kept) == tonumber(score) then
@@ -34,13 +46,9 @@ local function place(score, row)
   end
   local low = redis.call('ZCOUNT', scores, '-inf', '(' .. score)
   local high = low + redis.call('ZCOUNT', scores, score, score)
-  local moment, change = tonumber(row:sub(1, 11), 16), tonumber(row:sub(12, STAMP), 16)
   while low < high do
     local middle = math.floor((low + high) / 2)
-    local other = redis.call('ZRANGE', scores, middle, middle)[1]
-    local its_moment = tonumber(other:sub(1, 11), 16)
-    if its_moment < moment
-      or (its_moment == moment and tonumber(other:sub(12, STAMP), 16) < change) then
+    if precedes(redis.call('ZRANGE', scores, middle, middle)[1], row) then
       low = middle + 1
     else
       high = middle

@@ -9,7 +9,8 @@
 --       digits), metadata, idempotency key, digest of the payload, and for each window the number
 --       of the period it falls into, 0 where that has closed.
 -- Answers, for each score, a line: what became of it, then for each window the outcome, the old
--- score and rank and the new ones, "-" where there is none.
+-- score and rank and the new ones, "-" where there is none; one that is replayed has the moment of
+-- the score first.
 --!include _board
 --!include _member
 --!include _value
@@ -29,14 +30,11 @@ for number = 1, tonumber(ARGV[13]) do
   }
   at = at + 3
 end
-ensure(ARGV[2], ARGV[3], now, ARGV[12])
 
 local function forget_due()
   local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, 100)
   for _, owned in ipairs(due) do
-    redis.call('HDEL', KEYS[4], owned:sub(owned:find('\0', 1, true) + 1))
-    redis.call('ZREM', KEYS[5], owned)
-    redis.call('ZREM', KEYS[6], owned)
+    forget_key(owned)
   end
 end
 
@@ -47,12 +45,12 @@ local function recall(key, digest)
   elseif kept:sub(12, 11 + #digest) ~= digest then
     return 'reused'
   end
-  return 'replayed' .. kept:sub(12 + #digest)
+  return 'replayed ' .. kept:sub(12 + #digest)
 end
 
-local function keep(member, key, digest, answer)
+local function keep(member, key, digest, moment, answer)
   local owned, due = member .. '\0' .. key, now + remember
-  redis.call('HSET', KEYS[4], key, string.format('%011x', due) .. digest .. answer)
+  redis.call('HSET', KEYS[4], key, string.format('%011x', due) .. digest .. moment .. answer)
   redis.call('ZADD', KEYS[5], due, owned)
   redis.call('ZADD', KEYS[6], 0, owned)
   for number = 4, 6 do
@@ -94,6 +92,7 @@ local function store(first)
   if not taken then
     return small and 'small' or 'closed'
   end
+  ensure(ARGV[2], ARGV[3], now, ARGV[12])
 
   local change
   local fields = { 'member', member, 'at', string.format('%.0f', moment) }
@@ -114,12 +113,13 @@ local function store(first)
         change = change or next_change(1)
         stamp = stamped(plan.moment, change)
         new = policy == 'sum' and text(plan.new) or ARGV[first + 1]
+        -- The old row goes last: a key that is empty in between loses its time to live.
+        redis.call('ZADD', period.scores, new, stamp .. member)
+        enter_level(period.levels, new)
         if plan.old then
           redis.call('ZREM', period.scores, plan.row)
           leave_level(period.scores, period.levels, plan.old)
         end
-        redis.call('ZADD', period.scores, new, stamp .. member)
-        enter_level(period.levels, new)
         new_rank = rank(period.scores, period.levels, ties, stamp .. member, new)
         plan.outcome = plan.old and 'changed' or 'new'
       end
@@ -127,7 +127,8 @@ local function store(first)
       if note == '' then
         note = plan.metadata or known
       end
-      local latest = policy == 'last' and math.max(plan.seen or 0, plan.latest) or 0
+      local latest = policy == 'last' and math.max(plan.seen or 0, plan.latest)
+        or policy == 'sum' and plan.seen or 0
       if moved or latest > plan.moment or note ~= plan.metadata then
         redis.call('HSET', period.members, member, unparse(stamp, plan.moment, latest, note))
       end
@@ -166,7 +167,7 @@ for first = at, #ARGV, 6 + width do
   if not answer then
     answer = store(first)
     if key ~= '' and answer:sub(1, 6) == 'stored' then
-      keep(ARGV[first], key, ARGV[first + 5], answer:sub(7))
+      keep(ARGV[first], key, ARGV[first + 5], ARGV[first + 2], answer:sub(7))
     end
   end
   answers[#answers + 1] = answer
