@@ -14,6 +14,7 @@ from labkit.leaderboard.operations import (
     Reads,
     Writes,
     check_count,
+    check_member,
     check_members,
     rank_history,
     stored_settings,
@@ -131,7 +132,10 @@ class Window:
         return self.size()
 
     def __contains__(self, member: object) -> bool:
-        return isinstance(member, str) and self.get(member) is not None
+        try:
+            return self.get(check_member(member)) is not None
+        except (TypeError, ValueError):
+            return False
 
     def watch(self, after: int | None = None, *, timeout: float | str | None = None) -> Watch:
         """The changes of this window as they happen, each with its old and new rank.
@@ -295,7 +299,7 @@ class Leaderboard(Window):
             metadata: Kept with the entry as JSON; None leaves what is there.
             at: When it was scored; None is now. A late score counts in the periods of its own time,
                 as long as they are open, and the policy goes by these moments: delivered in
-                another order, the same scores make the same board.
+                another order, the same scores make the same board, places within a tie apart.
             key: An idempotency key. The same submission with the same key is stored once, however
                 often it is sent, and answered as the first time.
 
@@ -372,6 +376,9 @@ class Leaderboard(Window):
 
     def remove(self, *members: str, history: bool = True) -> int:
         """Remove members with everything that is kept of them, and tell how many were there.
+
+        Past changes stay in the stream until newer ones push them out, and a snapshot keeps what it
+        holds until it ends.
 
         Args:
             members: Up to 1,000.

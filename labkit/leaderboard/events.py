@@ -163,7 +163,11 @@ class Tail:
     @property
     def last_id(self) -> int:
         """The number of the last change that was taken; a later watch goes on there."""
-        return cast("int", self._given if self._ready else self.read) or 0
+        if not self._ready:
+            return self.read or 0
+        # One change may be several events; until the last of them it has not been taken.
+        given = self._given or 0
+        return given - 1 if self._ready[0].id == given else given
 
     def take(self) -> Event | None:
         """The next event that has been read, or None."""

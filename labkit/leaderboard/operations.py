@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -250,7 +251,7 @@ class Writes:
         if score.key is not None:
             check_key(score.key)
             moment = "" if score.at is None else repr(at)
-            note = msgspec.json.encode(score.metadata, order="deterministic").decode()
+            note = "" if score.metadata is None else _json(score.metadata, sort_keys=True)
             payload = "\0".join((policy, member, repr(number), note, moment))
             digest = hashlib.sha256(payload.encode()).hexdigest()[:32]
         return score, self.board.sign * number + 0.0, at, metadata, digest
@@ -259,12 +260,13 @@ class Writes:
         if not isinstance(metadata, Mapping):
             raise TypeError(f"metadata is {metadata!r}; expected a dict that JSON can write")
         try:
-            encoded = msgspec.json.encode(metadata).decode()
-        except (TypeError, ValueError, UnicodeError) as error:
+            encoded = _json(metadata)
+            size = len(encoded.encode())
+        except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"metadata cannot be written as JSON: {error}") from None
         limit = self.board.settings.metadata_limit
-        if len(encoded.encode()) > limit:
-            raise ValueError(f"metadata is {len(encoded.encode())} bytes as JSON; at most {limit}")
+        if size > limit:
+            raise ValueError(f"metadata is {size} bytes as JSON; at most {limit}")
         return encoded
 
     def _outside(self, member: str, number: float) -> str:
@@ -375,8 +377,8 @@ class Writes:
                 f"step of {self._step}"
             )
         return (
-            f"every window of the score for {member!r} has closed: each takes late scores for "
-            f"{self.board.settings.grace:g} s after its end"
+            f"no window of the score for {member!r} is open at its moment: a period takes late "
+            f"scores for {self.board.settings.grace:g} s after its end, a season none before it"
         )
 
     def configure(self) -> Call[bool]:
@@ -523,6 +525,17 @@ class Writes:
             *names,
         )
         return Call("clear", keys, arguments, lambda reply: reply)
+
+
+def _json(metadata: Any, *, sort_keys: bool = False) -> str:
+    """Metadata as JSON, which knows no NaN and no infinity."""
+    return json.dumps(
+        metadata,
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+        sort_keys=sort_keys,
+    )
 
 
 def _as_score(number: int, item: Any) -> Score:

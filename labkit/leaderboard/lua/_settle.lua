@@ -25,7 +25,3 @@ end
 local function text(score)
   return string.format('%.17g', score)
 end
-
-local function stamped(moment, change)
-  return string.format('%011x%07x', moment, change % 268435456)
-end

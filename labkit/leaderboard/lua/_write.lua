@@ -1,18 +1,23 @@
--- Makes the board on its first write. Changes are numbered from the clock on, so that a board that
--- is made again never gives a number twice.
-local kept = redis.call('HMGET', KEYS[1], 'levels', 'metadata')
-local has_levels, has_metadata = kept[1], kept[2]
+local kept = redis.call('HMGET', KEYS[1], 'levels', 'metadata', 'origin')
+local has_levels, has_metadata, origin = kept[1], kept[2], tonumber(kept[3])
 
+-- Makes the board on its first write. Its changes are numbered from a million for each second since
+-- the epoch on, so that a board that is made again never gives a number twice.
 local function ensure(settings, new_secret, now, levels)
   if not layout then
-    layout = ARGV[1]
-    redis.call('HSET', KEYS[1], 'layout', ARGV[1], 'settings', settings, 'secret', new_secret,
-      'changes', string.format('%.0f', now))
+    layout, origin = ARGV[1], math.floor(now / 1000) * 1048576
+    redis.call('HSET', KEYS[1], 'layout', layout, 'settings', settings, 'secret', new_secret,
+      'origin', string.format('%.0f', origin), 'changes', string.format('%.0f', origin))
     if levels == '1' then
       redis.call('HSET', KEYS[1], 'levels', '1')
       has_levels = '1'
     end
   end
+end
+
+-- What a row begins with: the moment of its score, and the change's number on this board.
+local function stamped(moment, change)
+  return string.format('%011x%07x', moment, (change - origin) % 268435456)
 end
 
 local function next_change(count)

@@ -29,7 +29,8 @@ end
 -- Whether a row comes first among rows of equal score: byte by byte, as in the sorted set. Lua's `<`
 -- on texts asks the locale.
 local function precedes(row, other)
-  for index = 1, math.min(#row, #other) do
+  local same = row:sub(1, STAMP) == other:sub(1, STAMP)
+  for index = same and STAMP + 1 or 1, math.min(#row, #other) do
     local byte, its_byte = row:byte(index), other:byte(index)
     if byte ~= its_byte then
       return byte < its_byte
