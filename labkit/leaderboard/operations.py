@@ -211,7 +211,13 @@ class Writes:
         self._step = settings.step or 0.0
         self._bounds = tuple(repr(bound) for bound in (*bounds, self._step))
         self._levels = "1" if settings.dense else "0"
-        self._remember = f"{cast('float', settings.remember) * 1000:.0f}"
+        remember = f"{cast('float', settings.remember) * 1000:.0f}"
+        # What every submit says, between the policy and the number of windows.
+        self._rules = " ".join(
+            (settings.ties, *self._bounds, str(settings.events), remember, self._levels)
+        )
+        self._birth = f"{board.stored_settings}\0{board.new_secret}"
+        self._keys = (board.key, board.periods, board.changes)
 
     def submit(
         self, member: str, score: Any, metadata: Metadata | None, at: Any, key: str | None
@@ -240,21 +246,21 @@ class Writes:
         ]
 
     def _item(self, score: Score, policy: str) -> tuple[Score, float, float, str, str]:
-        """A score, checked: itself, as stored, its moment, its metadata, its payload's digest."""
+        """A score, checked: itself, as stored, its moment, its metadata, its digest and key."""
         member = check_member(score.member)
         number = exact(score.score)
         if policy != "sum" and not self._low <= number <= self._high:
             raise ScoreRefused(self._outside(member, number))
         at = self.board.clock() if score.at is None else seconds(score.at)
         metadata = "" if score.metadata is None else self._encoded(score.metadata)
-        digest = ""
+        known = ""
         if score.key is not None:
-            check_key(score.key)
+            key = check_key(score.key)
             moment = "" if score.at is None else repr(at)
             note = "" if score.metadata is None else _json(score.metadata, sort_keys=True)
             payload = "\0".join((policy, member, repr(number), note, moment))
-            digest = hashlib.sha256(payload.encode()).hexdigest()[:32]
-        return score, self.board.sign * number + 0.0, at, metadata, digest
+            known = hashlib.sha256(payload.encode()).hexdigest()[:32] + key
+        return score, self.board.sign * number + 0.0, at, metadata, known
 
     def _encoded(self, metadata: Any) -> str:
         if not isinstance(metadata, Mapping):
@@ -280,50 +286,45 @@ class Writes:
         self, items: Sequence[tuple[Score, float, float, str, str]], policy: str, read: Any
     ) -> Call[Any]:
         board = self.board
-        settings = board.settings
         now = board.clock()
-        names = settings.names
-        keys: list[str] = [board.key, board.periods, board.changes, *board.once]
+        names = board.settings.names
+        keys = list(self._keys)
         described: list[str] = []
-        numbers: dict[Period, int] = {}
+        numbers: dict[str, int] = {}
         words: list[str] = []
         placed: list[list[Period | None]] = []
-        for score, stored, at, metadata, digest in items:
-            moment = f"{int(at * 1000):011x}"
-            words += (score.member, repr(stored), moment, metadata, score.key or "", digest)
+        keyed = False
+        for score, stored, at, metadata, known in items:
+            place = f"{int(at * 1000):011x}"
             periods = [board.calendar.period(name, at) for name in names]
             placed.append(periods)
             for period in periods:
                 if period is None or now >= board.closes(period):
-                    words.append("0")
+                    place += "0000"
                     continue
-                number = numbers.get(period)
+                number = numbers.get(period.id)
                 if number is None:
-                    number = numbers[period] = len(numbers) + 1
+                    number = numbers[period.id] = len(numbers) + 1
                     keys += board.keys(period.id)
-                    described += board.retention(period, now)
-                words.append(str(number))
-        arguments = [
-            settings.layout,
-            board.stored_settings,
-            board.new_secret,
-            f"{now * 1000:.0f}",
-            policy,
-            settings.ties,
-            *self._bounds,
-            str(settings.events),
-            self._remember,
-            self._levels,
-            str(len(numbers)),
-            str(len(names)),
+                    described.append("|".join(board.retention(period, now)))
+                place += f"{number:04}"
+            words += (score.member, repr(stored), place, metadata, known)
+            keyed = keyed or known != ""
+        if keyed:
+            keys += board.once
+        arguments = (
+            board.settings.layout,
+            self._birth,
+            f"{now * 1000:.0f} {policy} {self._rules} {len(names)}",
             *described,
+            "",
             *words,
-        ]
+        )
         return Call("submit", keys, arguments, lambda reply: read(items, placed, reply))
 
     def _only(self, items: Any, placed: Any, reply: Any) -> Submission:
         ((score, *_),) = items
-        line = text(reply[0])
+        line = text(reply)
         status = line.split(" ", 1)[0]
         if status == "stored":
             return self._submission(score.member, placed[0], line)
@@ -335,8 +336,8 @@ class Writes:
 
     def _all(self, items: Any, placed: Any, reply: Any) -> list[Submission]:
         return [
-            self._submission(item[0].member, periods, text(line))
-            for item, periods, line in zip(items, placed, reply, strict=True)
+            self._submission(item[0].member, periods, line)
+            for item, periods, line in zip(items, placed, text(reply).split("\n"), strict=True)
         ]
 
     def _submission(self, member: str, periods: Sequence[Period | None], line: str) -> Submission:
@@ -403,7 +404,7 @@ class Writes:
         """
         board = self.board
         now = board.clock()
-        keys: list[str] = [board.key, board.periods, board.changes]
+        keys = list(self._keys)
         described: list[str] = []
         for name in board.settings.names:
             period = board.calendar.period(name, at)
@@ -480,9 +481,10 @@ class Writes:
         """Members, out of the registered periods; None where the register has changed."""
         board = self.board
         periods = self.open_periods(names, history=history)
-        keys = [board.key, board.periods, board.changes, *board.once]
+        keys = list(self._keys)
         for period in periods:
             keys += board.keys(period.id)
+        keys += board.once
         arguments = (
             board.settings.layout,
             board.settings.ties,
@@ -499,9 +501,10 @@ class Writes:
         """The open periods, cut to `keep` rows, a thousand at a time."""
         board = self.board
         periods = self.open_periods(names, history=False)
-        keys = [board.key, board.periods, board.changes, *board.once]
+        keys = list(self._keys)
         for period in periods:
             keys += board.keys(period.id)
+        keys += board.once
         arguments = (
             board.settings.layout,
             str(keep),
@@ -514,7 +517,7 @@ class Writes:
     def clear(self, names: Sequence[str], how: str) -> Call[int | None]:
         """Every key but the settings, or with "delete" every key; None as with `remove`."""
         board = self.board
-        keys = [board.key, board.periods, board.changes, *board.once]
+        keys = [*self._keys, *board.once]
         for name in names:
             keys += board.keys(name.split(" ", 1)[0])
         arguments = (
@@ -604,8 +607,8 @@ class Reads:
         def read(reply: Any) -> Entry | None:
             if reply is None:
                 return None
-            value, score, rank = reply
-            return Entry(rank, member, self.board.score(score), _metadata(value))
+            value, score, rank = text(reply).split("\0")
+            return Entry(int(rank), member, self.board.score(score), _metadata(value))
 
         return Call(
             "get",
@@ -632,8 +635,7 @@ class Reads:
         kind = kind_of_ties(self.board, ties)
 
         def read(reply: Any) -> list[Entry]:
-            rows, values, start, origin, *_ = reply
-            return self._entries(rows, values, start, origin, kind)
+            return self._entries(text(reply).split("\0"), kind)
 
         return Call(
             "range",
@@ -679,41 +681,37 @@ class Reads:
                 keys = (keys[0], scores, keys[2], levels)
 
         def read(reply: Any) -> Page:
-            rows, values, start, origin, total, secret = reply
-            secret = self.board.secret or ("" if secret is None else text(secret))
+            parts = text(reply).split("\0")
+            start, total, count = int(parts[0]), int(parts[2]), int(parts[4])
+            secret = self.board.secret or parts[3]
             if signed is not None:
                 signed.verify(self.board.name, secret)
                 if made and not total:
                     raise CursorRefused("the cursor's snapshot is over; start again without one")
 
             def lead(where: str, index: int) -> str:
-                score, row = text(rows[index * 2 + 1]), text(rows[index * 2])
-                found = Cursor(where, period.id, made, score, row)
-                return found.sign(self.board.name, secret)
+                row, score = parts[5 + index * 2], parts[6 + index * 2]
+                return Cursor(where, period.id, made, score, row).sign(self.board.name, secret)
 
-            stop = start + len(rows) // 2
             return Page(
-                self._entries(rows, values, start, origin, kind),
-                lead("after", len(rows) // 2 - 1) if rows and stop < total else None,
-                lead("before", 0) if rows and start > 0 else None,
+                self._entries(parts, kind),
+                lead("after", count - 1) if count and start + count < total else None,
+                lead("before", 0) if count and start > 0 else None,
                 total,
             )
 
         return Call("range", keys, (self.board.settings.layout, kind, limit, *place, *extra), read)
 
-    def _entries(
-        self, rows: list[Any], values: Any, start: int, origin: int, ties: Ties
-    ) -> list[Entry]:
-        if rows and isinstance(rows[0], bytes):
-            names = [row[18:].decode() for row in rows[::2]]
-        else:
-            names = [row[18:] for row in rows[::2]]
+    def _entries(self, parts: list[str], ties: Ties) -> list[Entry]:
+        """The entries in an answer of lua/range.lua."""
+        start, origin, stop = int(parts[0]), int(parts[1]), 5 + 2 * int(parts[4])
         sign = self.board.sign
-        scores = [sign * float(score) + 0.0 for score in rows[1::2]]
+        names = [row[18:] for row in parts[5:stop:2]]
+        scores = [sign * float(score) + 0.0 for score in parts[6:stop:2]]
         ranks = _ranks(scores, start, origin, ties)
-        if values is None:
+        if len(parts) == stop:
             return list(map(Entry, ranks, names, scores))
-        return list(map(Entry, ranks, names, scores, map(_metadata, values)))
+        return list(map(Entry, ranks, names, scores, map(_metadata, parts[stop:])))
 
     def among(self, members: Iterable[str], ties: Ties | None) -> Call[Group]:
         """A set of members."""
@@ -726,13 +724,14 @@ class Reads:
         def read(reply: Any) -> Group:
             found = []
             missing = []
+            parts = text(reply).split("\0")
             for member, value, score, rank in zip(
-                asked, reply[::3], reply[1::3], reply[2::3], strict=True
+                asked, parts[::3], parts[1::3], parts[2::3], strict=True
             ):
-                if value is None:
+                if not value:
                     missing.append(member)
                 else:
-                    found.append((float(score), text(value[:18]), member, rank, value))
+                    found.append((float(score), value[:18], member, int(rank), value))
             found.sort()
             scores = [row[0] for row in found]
             # Within the set the first rank is 1; the modified kind counts from the last instead.
@@ -816,12 +815,10 @@ def _ranks(scores: Sequence[float], start: int, origin: int, ties: Ties) -> Sequ
     return ranks
 
 
-def _metadata(value: Any) -> Metadata | None:
+def _metadata(value: str) -> Metadata | None:
     """The metadata in a member's value, which begins with a stamp (see lua/_value.lua)."""
-    if value is None:
-        return None
     note = value[18:]
-    if note[:1] in ("@", b"@"):
+    if note[:1] == "@":
         note = note[12:]
     return cast("Metadata", msgspec.json.decode(note)) if note else None
 
@@ -866,7 +863,7 @@ def rank_history(
 
     def read(reply: Any) -> list[tuple[Period, Entry | None]]:
         return [
-            (each, value and Entry(rank, member, board.score(score), _metadata(value)))
+            (each, value and Entry(rank, member, board.score(score), _metadata(text(value))))
             for each, (value, score, rank) in zip(periods, reply, strict=True)
         ]
 

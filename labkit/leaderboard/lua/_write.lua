@@ -33,7 +33,7 @@ local function announce(events, change, fields)
 end
 
 -- A period that has just got its first row joins the register, and lives as long as it may.
-local function register(scores, members, levels, period, forget_at, ttl, now)
+local function register(scores, members, levels, now, period, forget_at, ttl)
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
   redis.call('ZADD', KEYS[2], forget_at, period)
   if ttl ~= '0' then
@@ -65,24 +65,27 @@ local function enter_level(levels, score)
   end
 end
 
--- Forgets an idempotency key, named as its member, NUL and the key. KEYS[4] to KEYS[6] hold them: the
--- answers by key, when each is due, and each under its member.
+-- Idempotency keys: the answers by key, when each is due, and each under its member. Where a call
+-- has to do with them, these are its last keys.
+local once, once_due, once_by = KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS]
+
+-- Forgets an idempotency key, named as its member, NUL and the key.
 local function forget_key(owned)
   local key = owned:sub(owned:find('\0', 1, true) + 1)
-  local kept_answer = redis.call('HGET', KEYS[4], key)
-  local due = redis.call('ZSCORE', KEYS[5], owned)
+  local kept_answer = redis.call('HGET', once, key)
+  local due = redis.call('ZSCORE', once_due, owned)
   -- Once it is due, another member's score may come under the same key.
   if kept_answer and tonumber(kept_answer:sub(1, 11), 16) == tonumber(due) then
-    redis.call('HDEL', KEYS[4], key)
+    redis.call('HDEL', once, key)
   end
-  redis.call('ZREM', KEYS[5], owned)
-  redis.call('ZREM', KEYS[6], owned)
+  redis.call('ZREM', once_due, owned)
+  redis.call('ZREM', once_by, owned)
 end
 
 -- Forgets the idempotency keys under which a member's scores came.
 local function forget_keys(member)
   local owned_keys = redis.call(
-    'ZRANGEBYLEX', KEYS[6], '[' .. member .. '\0', '(' .. member .. '\1')
+    'ZRANGEBYLEX', once_by, '[' .. member .. '\0', '(' .. member .. '\1')
   for _, owned in ipairs(owned_keys) do
     forget_key(owned)
   end

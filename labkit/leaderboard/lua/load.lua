@@ -124,8 +124,8 @@ for number = 1, periods do
       add_each(period, new)
     end
     if empty then
-      register(period.scores, period.members, period.levels, ARGV[at], ARGV[at + 1], ARGV[at + 2],
-        now)
+      register(period.scores, period.members, period.levels, now, ARGV[at], ARGV[at + 1],
+        ARGV[at + 2])
     end
   end
   for _, item in ipairs(again) do

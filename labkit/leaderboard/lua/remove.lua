@@ -1,7 +1,7 @@
 -- Removes members from the periods given, with their metadata, stamps and idempotency keys.
 --
--- KEYS  1 board, 2 periods, 3 changes, 4 once, 5 once:due, 6 once:by; then for each period its
---       scores, members and levels
+-- KEYS  1 board, 2 periods, 3 changes, then for each period its scores, members and levels; last
+--       once, once:due and once:by
 -- ARGV  1 layout, 2 ties, 3 events kept, 4 now (ms), 5 number of registered names, the names as the
 --       caller saw them, the names of the periods given, then the members
 -- Answers how many members were there, or nil where the register has changed meanwhile.
@@ -20,7 +20,7 @@ for index = first_name + periods + 1, #ARGV do
   local member = ARGV[index]
   local fields = { 'member', member, 'at', ARGV[4] }
   for number = 1, periods do
-    local key = 4 + number * 3
+    local key = 1 + number * 3
     local scores, members, levels = KEYS[key], KEYS[key + 1], KEYS[key + 2]
     local value, row, score = locate(scores, members, member)
     if value then

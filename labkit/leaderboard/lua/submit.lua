@@ -1,70 +1,73 @@
 -- Stores scores: policy, bounds, idempotency, every window, metadata and the event in one step.
 --
--- KEYS  1 board, 2 periods, 3 changes, 4 once, 5 once:due, 6 once:by; then for each period its
---       scores, members and levels
--- ARGV  1 layout, 2 settings, 3 secret, 4 now (ms), 5 policy, 6 ties, 7 lowest, 8 highest, 9 step,
---       10 events kept, 11 ms that a key is remembered, 12 levels wanted, 13 number of periods,
---       14 windows of a score; for each period its name, the moment it is forgotten (ms) and its
---       time to live (ms, 0 for ever); then for each score its member, score, moment (11 hex
---       digits), metadata, idempotency key, digest of the payload, and for each window the number
---       of the period it falls into, 0 where that has closed.
--- Answers, for each score, a line: what became of it, then for each window the outcome, the old
--- score and rank and the new ones, "-" where there is none; one that is replayed has the moment of
--- the score first.
+-- KEYS  1 board, 2 periods, 3 changes, then for each period its scores, members and levels; where
+--       an idempotency key comes along last once, once:due and once:by
+-- ARGV  1 layout, 2 settings, NUL and secret of a board that has to be made, 3 the words now (ms),
+--       policy, ties, lowest, highest, step, events kept, ms that a key is remembered, levels wanted
+--       and windows of a score; for each period, up to an empty one, its name, the moment it is
+--       forgotten (ms) and its time to live (ms, 0 for ever) with bars between; then for each score
+--       its member, score, place, metadata, and digest of the payload with the idempotency key. A
+--       place is the moment (11 hex digits) and for each window the number of the period it falls
+--       into (4 digits), 0 where that has closed.
+-- Answers a line for each score: what became of it, then for each window the outcome, the old score
+-- and rank and the new ones, "-" where there is none; one that is replayed has the moment of the
+-- score first.
 --!include _board
 --!include _member
 --!include _value
 --!include _rank
 --!include _settle
 --!include _write
-local now, policy, ties = tonumber(ARGV[4]), ARGV[5], ARGV[6]
-local lowest, highest, step = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local events, remember, width = ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[14])
+local DIGEST = 32
+local now, policy, ties, lowest, highest, step, events, remember, levels, width = ARGV[3]:match(
+  '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
+now, remember, width = tonumber(now), tonumber(remember), tonumber(width)
+lowest, highest, step = tonumber(lowest), tonumber(highest), tonumber(step)
 local periods = {}
-local at = 15
-for number = 1, tonumber(ARGV[13]) do
-  local key = 4 + number * 3
-  periods[number] = {
-    scores = KEYS[key], members = KEYS[key + 1], levels = KEYS[key + 2],
-    name = ARGV[at], forget_at = ARGV[at + 1], ttl = ARGV[at + 2],
+local at = 4
+while ARGV[at] ~= '' do
+  local key = at * 3 - 8
+  periods[at - 3] = {
+    scores = KEYS[key], members = KEYS[key + 1], levels = KEYS[key + 2], described = ARGV[at],
   }
-  at = at + 3
+  at = at + 1
 end
 
 local function forget_due()
-  local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, 100)
+  local due = redis.call('ZRANGEBYSCORE', once_due, '-inf', now, 'LIMIT', 0, 100)
   for _, owned in ipairs(due) do
     forget_key(owned)
   end
 end
 
 local function recall(key, digest)
-  local kept = redis.call('HGET', KEYS[4], key)
-  if not kept or tonumber(kept:sub(1, 11), 16) <= now then
+  local answer = redis.call('HGET', once, key)
+  if not answer or tonumber(answer:sub(1, 11), 16) <= now then
     return nil
-  elseif kept:sub(12, 11 + #digest) ~= digest then
+  elseif answer:sub(12, 11 + DIGEST) ~= digest then
     return 'reused'
   end
-  return 'replayed ' .. kept:sub(12 + #digest)
+  return 'replayed ' .. answer:sub(12 + DIGEST)
 end
 
 local function keep(member, key, digest, moment, answer)
   local owned, due = member .. '\0' .. key, now + remember
-  redis.call('HSET', KEYS[4], key, string.format('%011x', due) .. digest .. moment .. answer)
-  redis.call('ZADD', KEYS[5], due, owned)
-  redis.call('ZADD', KEYS[6], 0, owned)
-  for number = 4, 6 do
-    redis.call('PEXPIRE', KEYS[number], remember)
-  end
+  redis.call('HSET', once, key, string.format('%011x', due) .. digest .. moment .. answer)
+  redis.call('ZADD', once_due, due, owned)
+  redis.call('ZADD', once_by, 0, owned)
+  redis.call('PEXPIRE', once, remember)
+  redis.call('PEXPIRE', once_due, remember)
+  redis.call('PEXPIRE', once_by, remember)
 end
 
 -- Decides for every window before it writes to any: a refusal leaves no trace.
 local function store(first)
   local member, metadata = ARGV[first], ARGV[first + 3]
-  local given, moment = tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2], 16)
+  local given, place = tonumber(ARGV[first + 1]), ARGV[first + 2]
+  local moment = tonumber(place:sub(1, 11), 16)
   local plans, taken, small, known = {}, false, false, ''
   for window = 1, width do
-    local period = periods[tonumber(ARGV[first + 5 + window])]
+    local period = periods[tonumber(place:sub(8 + window * 4, 11 + window * 4))]
     local plan = { period = period, outcome = 'closed' }
     plans[window] = plan
     if period then
@@ -92,7 +95,10 @@ local function store(first)
   if not taken then
     return small and 'small' or 'closed'
   end
-  ensure(ARGV[2], ARGV[3], now, ARGV[12])
+  if not layout then
+    local cut = ARGV[2]:find('\0', 1, true)
+    ensure(ARGV[2]:sub(1, cut - 1), ARGV[2]:sub(cut + 1), now, levels)
+  end
 
   local change
   local fields = { 'member', member, 'at', string.format('%.0f', moment) }
@@ -133,12 +139,12 @@ local function store(first)
         redis.call('HSET', period.members, member, unparse(stamp, plan.moment, latest, note))
       end
       if arrives and redis.call('ZCARD', period.scores) == 1 then
-        register(period.scores, period.members, period.levels, period.name, period.forget_at,
-          period.ttl, now)
+        register(period.scores, period.members, period.levels, now,
+          period.described:match('([^|]*)|([^|]*)|([^|]*)'))
       end
       line = table.concat({ plan.outcome, plan.old or '-', old_rank, new, new_rank }, ' ')
       if moved then
-        fields[#fields + 1] = period.name
+        fields[#fields + 1] = period.described:match('[^|]*')
         fields[#fields + 1] = line
       end
     end
@@ -155,21 +161,22 @@ local function store(first)
 end
 
 local answers, tidy = {}, false
-for first = at, #ARGV, 6 + width do
-  local key, answer = ARGV[first + 4], nil
-  if key ~= '' then
+for first = at + 1, #ARGV, 5 do
+  local known, answer = ARGV[first + 4], nil
+  local digest, key = known:sub(1, DIGEST), known:sub(DIGEST + 1)
+  if known ~= '' then
     if not tidy then
       forget_due()
       tidy = true
     end
-    answer = recall(key, ARGV[first + 5])
+    answer = recall(key, digest)
   end
   if not answer then
     answer = store(first)
-    if key ~= '' and answer:sub(1, 6) == 'stored' then
-      keep(ARGV[first], key, ARGV[first + 5], ARGV[first + 2], answer:sub(7))
+    if known ~= '' and answer:sub(1, 6) == 'stored' then
+      keep(ARGV[first], key, digest, ARGV[first + 2]:sub(1, 11), answer:sub(7))
     end
   end
   answers[#answers + 1] = answer
 end
-return answers
+return table.concat(answers, '\n')
