@@ -27,6 +27,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         snapshot: The name of the snapshot that it leads through; empty for the live board.
         score: The row's score as Redis wrote it: every digit counts.
         row: The row.
+        position: How many rows came before it: where to look first if it has moved away.
     """
 
     where: str
@@ -34,6 +35,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     snapshot: str
     score: str
     row: str
+    position: int
 
     def sign(self, board: str, secret: str) -> str:
         """The text that a client gets."""

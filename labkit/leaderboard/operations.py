@@ -594,12 +594,12 @@ class Reads:
         """Whether it follows the clock from one period to the next."""
         return self._fixed is None
 
-    def _keys(self, period: Period) -> tuple[str, str, str, str]:
+    def _keys(self, period: Period, ties: Ties | None = None) -> tuple[str, ...]:
         latest, keys = self._latest
         if period is not latest:
             keys = (self.board.key, *self.board.keys(period.id))
             self._latest = period, keys
-        return keys
+        return keys if ties == "dense" else keys[:3]
 
     def get(self, member: str, ties: Ties | None) -> Call[Entry | None]:
         """One member."""
@@ -610,10 +610,11 @@ class Reads:
             value, score, rank = text(reply).split("\0")
             return Entry(int(rank), member, self.board.score(score), _metadata(value))
 
+        kind = kind_of_ties(self.board, ties)
         return Call(
             "get",
-            self._keys(self.period),
-            (self.board.settings.layout, kind_of_ties(self.board, ties), check_member(member)),
+            self._keys(self.period, kind),
+            (self.board.settings.layout, kind, check_member(member)),
             read,
         )
 
@@ -639,7 +640,7 @@ class Reads:
 
         return Call(
             "range",
-            self._keys(self.period),
+            self._keys(self.period, kind),
             (self.board.settings.layout, kind, count, *where),
             read,
         )
@@ -656,7 +657,7 @@ class Reads:
         period = self.period
         signed = None if cursor is None else SignedCursor(cursor)
         place: tuple[str, ...] = ("page",)
-        keys: tuple[str, ...] = self._keys(period)
+        keys = self._keys(period, "dense")
         made = ""
         extra: tuple[str, ...] = ()
         if signed is not None:
@@ -667,7 +668,7 @@ class Reads:
                     "have closed stay readable through window(name, at=...); start again there, "
                     "or here without a cursor"
                 )
-            place = (came.where, came.score, came.row)
+            place = (came.where, came.score, came.row, str(came.position))
             made = came.snapshot
         elif snapshot is not None:
             made = secrets.token_hex(8)
@@ -691,7 +692,8 @@ class Reads:
 
             def lead(where: str, index: int) -> str:
                 row, score = parts[5 + index * 2], parts[6 + index * 2]
-                return Cursor(where, period.id, made, score, row).sign(self.board.name, secret)
+                cursor = Cursor(where, period.id, made, score, row, start + index)
+                return cursor.sign(self.board.name, secret)
 
             return Page(
                 self._entries(parts, kind),
@@ -744,7 +746,7 @@ class Reads:
             return Group(entries, missing)
 
         return Call(
-            "among", self._keys(self.period), (self.board.settings.layout, kind, *asked), read
+            "among", self._keys(self.period, kind), (self.board.settings.layout, kind, *asked), read
         )
 
     def percentile(self, member: str) -> Call[float | None]:
@@ -784,7 +786,9 @@ class Reads:
         return self._count(int, "all")
 
     def _count(self, read: Any, *what: str) -> Call[Any]:
-        return Call("count", self._keys(self.period), (self.board.settings.layout, *what), read)
+        return Call(
+            "count", self._keys(self.period, "dense"), (self.board.settings.layout, *what), read
+        )
 
 
 def _ranks(scores: Sequence[float], start: int, origin: int, ties: Ties) -> Sequence[int]:

@@ -1,7 +1,7 @@
 -- Reads some members: for each its value (stamp and metadata), score and rank, or three empty ones,
 -- with NUL between. (One long text is read faster than many short ones.)
 --
--- KEYS  1 board, 2 scores, 3 members, 4 levels
+-- KEYS  1 board, 2 scores, 3 members; for dense ranks 4 levels
 -- ARGV  1 layout, 2 ties, then the members
 --!include _board
 --!include _rank

@@ -1,6 +1,6 @@
 -- Counts rows, and finds the score at a share of the board.
 --
--- KEYS  1 board, 2 scores, 3 members, 4 levels
+-- KEYS  1 board, 2 scores, 3 members; for dense ranks 4 levels
 -- ARGV  1 layout, 2 what, then what it needs: "all"; "between" two bounds; "below" a member:
 --       answers the total and the worse, or nil; "beside" a score and the ties: answers the rank
 --       that it would get; "share" a percentage: answers a score or nil

@@ -1,6 +1,6 @@
 -- Reads one member: its value (stamp and metadata), score and rank with NUL between, or nil.
 --
--- KEYS  1 board, 2 scores, 3 members, 4 levels
+-- KEYS  1 board, 2 scores, 3 members; for dense ranks 4 levels
 -- ARGV  1 layout, 2 ties, 3 member
 --!include _board
 --!include _member
