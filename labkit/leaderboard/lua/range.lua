@@ -72,7 +72,7 @@ if where ~= 'top' then
   total = redis.call('ZCARD', scores)
 end
 if where == 'page' or where == 'after' or where == 'before' then
-  secret = redis.call('HGET', KEYS[1], 'secret')
+  secret = redis.call('HGET', KEYS[1], 'secret') or ''
 end
 if where == 'after' then
   local before, there = place(ARGV[5], ARGV[6], tonumber(ARGV[7]))
