@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from labkit.connection import CannotConnect
+
 app = typer.Typer(
     help="The workbook's tools: for learners lab, doctor, progress and reset; "
-    "for instructors build, validate and grade.",
+    "for instructors build, validate and grade; for everybody serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 progress_app = typer.Typer(help="Show your progress, or take it with you.", no_args_is_help=False)
 app.add_typer(progress_app, name="progress")
+serve_app = typer.Typer(help="Run one of labkit's services.", no_args_is_help=True)
+app.add_typer(serve_app, name="serve")
 
 Lessons = Annotated[
     list[str] | None, typer.Argument(help="Lessons such as 01-data-structures; all without one.")
@@ -119,6 +123,66 @@ def restore_progress(
     from labkit.course import files
 
     print(files.restore(file))
+
+
+@serve_app.callback()
+def serve() -> None:
+    """Run one of labkit's services."""
+
+
+@serve_app.command("leaderboard")
+def serve_leaderboard(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0)] = 8000,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="The URL of a Redis server; without it LABKIT_REDIS_URL's, or one of its own."
+        ),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:SCOPE:SECRET",
+            help="An API key, with scope read, write or admin; may come several times. Other users "
+            "of this machine can see it: the environment variable LABKIT_API_KEYS hides it.",
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        str | None, typer.Option(help="Requests that a client may send, such as 100/1m.")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="An origin whose pages may use the service.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Put before every path, such as /v1.")] = "",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve leaderboards over HTTP: REST, Server-Sent Events and WebSocket."""
+    try:
+        from labkit.leaderboard.api import command
+    except ModuleNotFoundError as error:
+        _fail(
+            f"{error.name} is missing: pip install 'redis-caching-workbook[api]' brings it, in a "
+            "copy of the project pip install '.[api]'"
+        )
+    try:
+        command.run(
+            host=host,
+            port=port,
+            redis=redis,
+            keys=key or (),
+            rate_limit=rate_limit,
+            cors_origins=cors_origin or (),
+            prefix=prefix,
+            log_level=log_level,
+        )
+    except (ValueError, OSError, CannotConnect) as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"labkit: {sentence}", file=sys.stderr)
+    raise typer.Exit(1)
 
 
 def main() -> None:
