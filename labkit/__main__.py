@@ -162,8 +162,8 @@ def serve_leaderboard(
         from labkit.leaderboard.api import command
     except ModuleNotFoundError as error:
         _fail(
-            f"{error.name} is missing: pip install 'redis-caching-workbook[api]' brings it, in a "
-            "copy of the project pip install '.[api]'"
+            f"{error.name} is missing: make install brings it, and so does pip install '.[api]' in "
+            "a copy of the project"
         )
     try:
         command.run(
