@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from concurrent.futures import Future
@@ -129,7 +130,18 @@ def _run(server: Server, app: FastAPI, listener: socket.socket, started: Future[
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; OSError where it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    # With the protocol named, unlike that of create_server(): asyncio sends small answers at once
+    # (TCP_NODELAY) only where it knows that a socket is of TCP, and each would wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def address(listener: socket.socket) -> str:

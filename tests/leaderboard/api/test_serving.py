@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from labkit import LocalServer, connect
 from labkit.leaderboard import Leaderboard
 from labkit.leaderboard.api import create_app, serve
 from labkit.leaderboard.api.security import KEYS_VARIABLE
+from labkit.leaderboard.api.serving import listen
 from tests.leaderboard.api.driver import DEADLINE, KEYS, PATIENT, Stream, in_thread
 from tests.leaderboard.api.test_live import Socket
 
@@ -119,6 +121,16 @@ def test_a_port_that_is_taken(url: str) -> None:
         with pytest.raises(OSError), serve(create_app(url), port=port):  # noqa: PT011
             pass
         assert httpx.get(f"{service.url}/healthz").status_code == 200
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """What asyncio looks at before it turns off the wait for more to send (TCP_NODELAY)."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+        with socket.create_connection(listener.getsockname()[:2], DEADLINE):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.proto == socket.IPPROTO_TCP
 
 
 @contextlib.contextmanager
