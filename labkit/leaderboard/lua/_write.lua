@@ -1,11 +1,12 @@
 local kept = redis.call('HMGET', KEYS[1], 'levels', 'metadata', 'origin')
 local has_levels, has_metadata, origin = kept[1], kept[2], tonumber(kept[3])
 
--- Makes the board on its first write. Its changes are numbered from a million for each second since
--- the epoch on, so that a board that is made again never gives a number twice.
+-- Makes the board on its first write. Its changes are numbered from 1,000 for each millisecond since
+-- the epoch on, so that a board that is made again repeats none, unless the one before had more than
+-- 1,000 changes for each millisecond that it lasted.
 local function ensure(settings, new_secret, now, levels)
   if not layout then
-    layout, origin = ARGV[1], math.floor(now / 1000) * 1048576
+    layout, origin = ARGV[1], math.floor(now) * 1000
     redis.call('HSET', KEYS[1], 'layout', layout, 'settings', settings, 'secret', new_secret,
       'origin', string.format('%.0f', origin), 'changes', string.format('%.0f', origin))
     if levels == '1' then

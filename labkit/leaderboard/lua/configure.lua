@@ -6,6 +6,6 @@
 --!include _board
 --!include _write
 local is_new = not layout
-ensure(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+ensure(ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5])
 redis.call('HSET', KEYS[1], 'settings', ARGV[2])
 return is_new and 1 or 0
