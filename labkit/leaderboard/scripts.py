@@ -9,16 +9,13 @@ Cluster can serve them, also while it moves the slot to another node.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import re
 import weakref
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from redis.exceptions import NoScriptError, ResponseError
 
 from labkit.leaderboard.errors import LayoutMismatch
+from labkit.lua import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,38 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_INCLUDE = re.compile(r"(?m)^--!include (\w+)\n")
-_COMMENT = re.compile(r"(?m)^\s*--[^\n]*\n")
-
 # What a client's server is known to hold goes by digest, every other script in full: a script is
 # one round trip from the first time on.
 _held: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
-
-
-class Script:
-    """A Lua script of this package.
-
-    Attributes:
-        text: What is sent, includes put in and comments taken out.
-        digest: The SHA-1 under which a server keeps it.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.text = _COMMENT.sub("", _source(name))
-        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-@functools.cache
-def script(name: str) -> Script:
-    """The script in the file `lua/<name>.lua`."""
-    return Script(name)
-
-
-def _source(name: str) -> str:
-    folder = resources.files("labkit.leaderboard") / "lua"
-    text = (folder / f"{name}.lua").read_text("utf-8")
-    return _INCLUDE.sub(lambda match: _source(match[1]), text)
 
 
 class Call(Generic[T_co]):
@@ -88,7 +56,7 @@ class Call(Generic[T_co]):
         """The words to send: a plain command, or a script by its digest where it is held."""
         if self.name.isupper():
             return (self.name, *self.keys, *self.arguments)
-        known = script(self.name)
+        known = script("labkit.leaderboard", self.name)
         head = ("EVALSHA", known.digest) if self.name in held else ("EVAL", known.text)
         return (*head, len(self.keys), *self.keys, *self.arguments)
 
