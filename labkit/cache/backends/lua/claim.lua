@@ -1,0 +1,22 @@
+-- Takes the right to load a key, or says why not.
+-- ARGV: token (16 bytes), lease in ms, a fresh generation, '1' to take it from whoever has it
+-- Answers {'value', value, ms left}, {'busy', ms left} or {'granted', generations, epoch}.
+--!include _generations
+local lease = tonumber(ARGV[2])
+local current = generations(ARGV[3], lease)
+if ARGV[4] ~= '1' then
+  local value = redis.call('GET', value_key)
+  if value and string.sub(value, 1, 2) == '\193\1' and string.byte(value, 3) == #KEYS - FIRST + 1
+      and string.sub(value, 4, 3 + #current) == current then
+    return {'value', value, redis.call('PTTL', value_key)}
+  end
+  local held = redis.call('GET', lease_key)
+  if held then
+    if #held == 16 then redis.call('APPEND', lease_key, 'w') end
+    return {'busy', redis.call('PTTL', lease_key)}
+  end
+end
+outlive(lease)
+redis.call('SET', lease_key, ARGV[1], 'PX', lease)
+redis.call('DEL', note_key)
+return {'granted', current, redis.call('GET', epoch_key) or ''}

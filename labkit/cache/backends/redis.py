@@ -1,0 +1,570 @@
+"""Values in Redis or Valkey, shared by every process that uses the namespace.
+
+A namespace lies under one prefix, in `buckets` hash slots (one is enough for a single server; a
+cluster spreads over several). In each bucket stand, after the bucket's prefix:
+
+    v:<key>   a value: 3 bytes of head, the generations it was stored under, its tags, its payload
+    l:<key>   the lease of a load that is under way: its token, and a sign where somebody waits
+    n:<key>   the note that wakes those who wait, a stream that lives two seconds
+    t:<tag>   the generation of a tag: 8 random bytes, made when missing, deleted to drop the tag
+    g         the generation of the namespace
+    e         the epoch of deleted prefixes, which the loads under way are held against
+
+A read gets a value and its generations together: a value counts only under the generations of now.
+What decides and writes is one script. Every change is published, with its author, on
+`<prefix>changes`.
+
+Only this module, `redis_lines` and the Lua beside them know Redis.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import redis
+import redis.asyncio
+from redis import exceptions
+
+from labkit.cache.backends.base import Busy, Claim, Found
+from labkit.cache.backends.redis_lines import line_of, listening_client
+from labkit.cache.errors import Unavailable
+from labkit.clock import duration
+from labkit.lua import script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from labkit.cache.backends.base import Listener
+    from labkit.cache.backends.redis_lines import Command, Flow
+
+_HEAD = b"\xc1\x01"  # 0xC1 begins no MessagePack, JSON or pickle; 1 is the version of the layout
+_SCAN = 1000
+_LONGEST_WAIT = 1.0  # seconds, below the time-outs that a cluster's client is likely to have
+
+
+class RedisTier:
+    """Keeps values in Redis or Valkey.
+
+    Args:
+        client: What `labkit.connect()` or `connect_async()` returns, or any other client of
+            redis-py: standalone, Sentinel or Cluster; `redis.asyncio` ones serve an `AsyncCache`
+            only. The tier holds connections of its own to the same server, made like the client's.
+        budget: The longest time that one trip to the server may take. A cluster's client keeps its
+            own time-outs instead.
+        buckets: In how many hash slots the namespace lies. Default: 1, and 16 in a cluster.
+
+    Raises:
+        TypeError: `client` is no client of redis-py.
+    """
+
+    def __init__(
+        self, client: Any, *, budget: float | str = "250ms", buckets: int | None = None
+    ) -> None:
+        self.budget = duration(budget)
+        if self.budget <= 0:
+            raise ValueError(f"budget is {budget!r}; expected a time above 0")
+        self._line = line_of(client, self.budget)
+        self._cluster = isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster)
+        self.buckets = buckets or (16 if self._cluster else 1)
+        self.asynchronous = isinstance(client, redis.asyncio.Redis | redis.asyncio.RedisCluster)
+
+    @property
+    def client(self) -> Any:
+        """The client whose connections carry the tier's traffic, for `labkit.CommandLog`."""
+        return self._line.client
+
+    def open(self, namespace: str) -> RedisStore:
+        """A store for the values of one namespace."""
+        return RedisStore(self, self._line, namespace)
+
+    def __repr__(self) -> str:
+        return f"<RedisTier budget={self.budget:g}s buckets={self.buckets}>"
+
+
+class RedisStore:
+    """The values of one namespace in Redis; the methods are described in `backends.base.Store`.
+
+    With a client of `redis.asyncio` every method returns an awaitable.
+    """
+
+    def __init__(self, tier: RedisTier, line: Any, namespace: str) -> None:
+        self._tier = tier
+        self._line = line
+        self._author = secrets.token_bytes(8)
+        self.blocking = not tier.asynchronous
+        braces = tier.buckets > 1 or tier._cluster
+        self._prefixes = [
+            f"{{{namespace}/{bucket}}}:" if braces else f"{namespace}:"
+            for bucket in range(tier.buckets)
+        ]
+        self.channel = f"{self._prefixes[0]}changes"
+        self._known: set[str] = set()  # the scripts that the server is known to hold
+
+    # --- Reading
+
+    def get(self, key: str, tags: Sequence[str] = (), *, ttl: bool = False) -> Any:
+        """The value of a key, or None."""
+        return self._line.run(self._get(key, tags, ttl))
+
+    def _get(self, key: str, tags: Sequence[str], ttl: bool) -> Flow:
+        prefix = self._prefix(key)
+        command: Command = (
+            "MGET",
+            f"{prefix}v:{key}",
+            f"{prefix}g",
+            *(f"{prefix}t:{t}" for t in tags),
+        )
+        if ttl:
+            replies = yield [command, ("PTTL", command[1])], 0.0
+            found, left = _good(replies[0]), _seconds(_good(replies[1]))
+        else:
+            (reply,) = yield [command], 0.0
+            found, left = _good(reply), None
+        blob = found[0]
+        if blob is None:
+            return None
+        payload = _read(blob, found[1:], tags)
+        if payload is _OTHER_TAGS:
+            stored = _tags(blob)
+            if stored is None:
+                return None
+            (reply,) = yield [("MGET", f"{prefix}g", *(f"{prefix}t:{t}" for t in stored))], 0.0
+            payload = _read(blob, _good(reply), stored)
+        return None if payload is None or payload is _OTHER_TAGS else Found(payload, left)
+
+    def get_many(self, keys: Sequence[str], *, ttl: bool = False) -> Any:
+        """The values of keys, in their order, None where there is none."""
+        return self._line.run(self._get_many(keys, ttl))
+
+    def _get_many(self, keys: Sequence[str], ttl: bool) -> Flow:
+        if not keys:
+            return []
+        buckets = self._in_buckets(keys)
+        commands: list[Command] = [
+            ("MGET", f"{prefix}g", *[f"{prefix}v:{key}" for key in members])
+            for prefix, members in buckets.items()
+        ]
+        if ttl:
+            commands += [
+                ("PTTL", f"{prefix}v:{key}")
+                for prefix, members in buckets.items()
+                for key in members
+            ]
+        replies = yield commands, 0.0
+        result: dict[str, Found | None] = {}
+        tagged: list[tuple[str, str, bytes, tuple[str, ...]]] = []
+        for (prefix, members), reply in zip(buckets.items(), replies, strict=False):
+            generation, *blobs = _good(reply)
+            plain = _HEAD + b"\x01" + (generation or b"")
+            skip = len(plain)
+            for key, blob in zip(members, blobs, strict=True):
+                if blob is None:
+                    continue
+                if skip == 11 and blob.startswith(plain):
+                    result[key] = Found(blob[11:])
+                elif (stored := _tags(blob)) is not None:
+                    tagged.append((prefix, key, blob, stored))
+        if ttl:
+            ordered = [key for members in buckets.values() for key in members]
+            lefts = dict(zip(ordered, replies[len(buckets) :], strict=True))
+        if tagged:
+            # One more trip for all that carry tags.
+            checks: list[Command] = [
+                ("MGET", f"{prefix}g", *(f"{prefix}t:{tag}" for tag in stored))
+                for prefix, _, _, stored in tagged
+            ]
+            generations = yield checks, 0.0
+            for (_, key, blob, stored), reply in zip(tagged, generations, strict=True):
+                payload = _read(blob, _good(reply), stored)
+                if payload is not None and payload is not _OTHER_TAGS:
+                    result[key] = Found(payload)
+        if ttl:
+            result = {
+                key: Found(found.payload, _seconds(_good(lefts[key])))
+                for key, found in result.items()
+                if found
+            }
+        return [result.get(key) for key in keys]
+
+    # --- Writing
+
+    def set(
+        self, key: str, payload: bytes, ttl: float | None = None, tags: Sequence[str] = ()
+    ) -> Any:
+        """Store a value; loads of the key that are under way will not be kept."""
+        return self._line.run(self._set_many([(key, payload)], [ttl], tags))
+
+    def set_many(
+        self,
+        items: Sequence[tuple[str, bytes]],
+        ttls: Sequence[float | None],
+        tags: Sequence[str] = (),
+    ) -> Any:
+        """Store several values, each as `set` does."""
+        return self._line.run(self._set_many(items, ttls, tags))
+
+    def _set_many(
+        self,
+        items: Sequence[tuple[str, bytes]],
+        ttls: Sequence[float | None],
+        tags: Sequence[str],
+    ) -> Flow:
+        calls = [
+            (
+                self._keys(key, tags),
+                (
+                    secrets.token_bytes(8),
+                    _milliseconds(ttl),
+                    _body(payload, tags),
+                    self.channel,
+                    self._message("changed", [key]),
+                ),
+            )
+            for (key, payload), ttl in zip(items, ttls, strict=True)
+        ]
+        yield from self._scripts("set", calls)
+        return None
+
+    def expire(self, key: str, ttl: float) -> Any:
+        """Give a value a new time to live; False where there is none."""
+        return self._line.run(self._expire(key, ttl))
+
+    def _expire(self, key: str, ttl: float) -> Flow:
+        (reply,) = yield [("PEXPIRE", f"{self._prefix(key)}v:{key}", _milliseconds(ttl))], 0.0
+        return bool(_good(reply))
+
+    def delete(self, keys: Sequence[str]) -> Any:
+        """Delete values and refuse the loads of them that are under way; answers how many."""
+        return self._line.run(self._delete(keys))
+
+    def _delete(self, keys: Iterable[str]) -> Flow:
+        calls = [(self._keys(key), (self.channel, self._message("changed", [key]))) for key in keys]
+        replies = yield from self._scripts("delete", calls)
+        return sum(replies)
+
+    def drop_tags(self, tags: Sequence[str]) -> Any:
+        """Make every value with one of the tags unreadable, and refuse loads that carry one."""
+        return self._line.run(self._drop_tags(tags))
+
+    def _drop_tags(self, tags: Sequence[str]) -> Flow:
+        if tags:
+            yield from self._announced(
+                [("UNLINK", *(f"{prefix}t:{tag}" for tag in tags)) for prefix in self._prefixes],
+                self._message("dropped", list(tags)),
+            )
+        return None
+
+    def delete_prefix(self, prefix: str) -> Any:
+        """Delete every value whose key starts so; refuse the loads under way; answers how many."""
+        return self._line.run(self._delete_prefix(prefix))
+
+    def _delete_prefix(self, start: str) -> Flow:
+        epoch = secrets.token_bytes(8)
+        for reply in (yield [("SET", f"{prefix}e", epoch) for prefix in self._prefixes], 0.0):
+            _good(reply)
+        gone = 0
+        for prefix in self._prefixes:
+            pattern = f"{_literally(f'{prefix}v:{start}')}*"
+            cursor: Any = b"0"
+            while True:
+                (reply,) = yield [("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN)], 0.0
+                cursor, found = _good(reply)
+                if found:
+                    (reply,) = yield [("UNLINK", *found)], 0.0
+                    gone += _good(reply)
+                if int(cursor) == 0:
+                    break
+        yield from self._announced([], self._message("prefix_deleted", start))
+        return gone
+
+    def clear(self) -> Any:
+        """Make every value of the namespace unreadable, and refuse the loads under way."""
+        return self._line.run(self._clear())
+
+    def _clear(self) -> Flow:
+        fresh = secrets.token_bytes(8)
+        yield from self._announced(
+            [("SET", f"{prefix}g", fresh) for prefix in self._prefixes],
+            self._message("cleared", None),
+        )
+        return None
+
+    def _announced(self, commands: list[Command], message: bytes) -> Flow:
+        replies = yield [*commands, ("PUBLISH", self.channel, message)], 0.0
+        for reply in replies:
+            _good(reply)
+
+    # --- Loading
+
+    def claim(
+        self, key: str, tags: Sequence[str] = (), *, lease: float, force: bool = False
+    ) -> Any:
+        """Take the right to load a key for `lease` seconds, or say why not."""
+        return self._line.run(self._claim(key, tuple(tags), lease, force))
+
+    def _claim(self, key: str, tags: tuple[str, ...], lease: float, force: bool) -> Flow:
+        token = secrets.token_bytes(16)
+        arguments = (token, _milliseconds(lease), secrets.token_bytes(8), int(force))
+        (reply,) = yield from self._scripts("claim", [(self._keys(key, tags), arguments)])
+        kind = reply[0]
+        if kind == b"granted":
+            return Claim(key, tags, token, (reply[1], reply[2]))
+        if kind == b"busy":
+            return Busy(max(reply[1], 1) / 1000)
+        payload = _payload(reply[1], len(tags))
+        return Found(payload, _seconds(reply[2]))
+
+    def fill(self, claim: Claim, payload: bytes, ttl: float | None = None) -> Any:
+        """Store what a claim loaded and end the claim; False where a fence refused it."""
+        return self._line.run(self._fill(claim, payload, ttl))
+
+    def _fill(self, claim: Claim, payload: bytes, ttl: float | None) -> Flow:
+        generations, epoch = claim.proof
+        arguments = (
+            claim.token,
+            generations,
+            epoch,
+            _milliseconds(ttl),
+            _body(payload, claim.tags),
+            self.channel,
+            self._message("changed", [claim.key]),
+        )
+        (reply,) = yield from self._scripts(
+            "fill", [(self._keys(claim.key, claim.tags), arguments)]
+        )
+        return bool(reply)
+
+    def release(self, claim: Claim) -> Any:
+        """End a claim without a value."""
+        return self._line.run(self._release(claim))
+
+    def _release(self, claim: Claim) -> Flow:
+        yield from self._scripts("release", [(self._keys(claim.key), (claim.token,))])
+        return None
+
+    def wait(self, key: str, seconds: float) -> Any:
+        """Return when a claim of the key ends, or after `seconds`, or earlier."""
+        return self._line.run(self._wait(key, seconds))
+
+    def _wait(self, key: str, seconds: float) -> Flow:
+        note = f"{self._prefix(key)}n:{key}"
+        seconds = min(seconds, _LONGEST_WAIT)
+        milliseconds = max(1, int(seconds * 1000))
+        (reply,) = yield (
+            [("XREAD", "COUNT", 1, "BLOCK", milliseconds, "STREAMS", note, "0-0")],
+            seconds,
+        )
+        _good(reply)
+        return None
+
+    def close(self) -> Any:
+        """Give back the connections, which other namespaces of the tier then make anew."""
+        return self._line.close()
+
+    def listen(self, listener: Listener, bound: float) -> RedisFeed:
+        """Tell the changes that others make."""
+        client = listening_client(self._line.client, self._tier.budget)
+        return RedisFeed(client, self.channel, self._author, listener, bound)
+
+    # --- Words
+
+    def _prefix(self, key: str) -> str:
+        if len(self._prefixes) == 1:
+            return self._prefixes[0]
+        return self._prefixes[
+            zlib.crc32(key.encode("utf-8", "surrogatepass")) % len(self._prefixes)
+        ]
+
+    def _in_buckets(self, keys: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            found.setdefault(self._prefix(key), []).append(key)
+        return found
+
+    def _keys(self, key: str, tags: Sequence[str] = ()) -> tuple[str, ...]:
+        prefix = self._prefix(key)
+        return (
+            f"{prefix}v:{key}",
+            f"{prefix}l:{key}",
+            f"{prefix}n:{key}",
+            f"{prefix}e",
+            f"{prefix}g",
+            *[f"{prefix}t:{tag}" for tag in tags],
+        )
+
+    def _message(self, what: str, which: Any) -> bytes:
+        return msgspec.msgpack.encode((self._author, what, which))
+
+    def _scripts(self, name: str, calls: list[tuple[tuple[str, ...], tuple[Any, ...]]]) -> Flow:
+        """Run one script several times in one trip; a script is sent in full until it is known."""
+        if not calls:
+            return []
+        known = script("labkit.cache.backends", name)
+        words = [(len(keys), *keys, *arguments) for keys, arguments in calls]
+        first = ("EVALSHA", known.digest) if name in self._known else ("EVAL", known.text)
+        replies = yield (
+            [(*first, *words[0]), *(("EVALSHA", known.digest, *rest) for rest in words[1:])],
+            0.0,
+        )
+        # In a cluster each node learns a script by itself, and a server forgets them all.
+        for i, reply in enumerate(replies):
+            if isinstance(reply, exceptions.NoScriptError):
+                (replies[i],) = yield [("EVAL", known.text, *words[i])], 0.0
+        self._known.add(name)
+        return [_good(reply) for reply in replies]
+
+
+class RedisFeed:
+    """Hears what other processes change, in a thread with a connection of its own.
+
+    The line is taken for cut when nothing has come for `bound` seconds, although it is asked for a
+    sign of life three times in that time.
+    """
+
+    def __init__(
+        self, client: Any, channel: str, author: bytes, listener: Listener, bound: float
+    ) -> None:
+        self._client = client
+        self._channel = channel
+        self._author = author
+        self._listener = listener
+        self._pause = max(bound / 3, 0.001)
+        self._bound = bound
+        self._closed = threading.Event()
+        self._tried = threading.Event()
+        self._process = os.getpid()
+        self._heard = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"feed of {channel}", daemon=True)
+        self._thread.start()
+        self._tried.wait(bound)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs in this process."""
+        return self._process == os.getpid() and self._thread.is_alive()
+
+    def close(self) -> None:
+        """Stop."""
+        self._closed.set()
+        if self._process == os.getpid():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                with self._client.pubsub() as line:
+                    line.subscribe(self._channel)
+                    self._hear(line)
+            except (exceptions.RedisError, OSError, RuntimeError, ValueError):
+                pass
+            if self._closed.is_set():
+                return
+            self._listener.cut(time.monotonic() - self._heard)
+            self._tried.set()
+            self._closed.wait(self._pause)
+
+    def _hear(self, line: Any) -> None:
+        """Tell what comes, until the line is silent for too long."""
+        connected = time.monotonic()
+        asked = False
+        while not self._closed.is_set():
+            message = line.get_message(timeout=min(self._pause, 0.1))
+            now = time.monotonic()
+            silence = now - max(self._heard, connected)
+            if message is not None:
+                self._heard, asked = now, False
+                self._tell(message)
+            elif silence >= 2 * self._pause:
+                return
+            elif not asked and silence >= self._pause:
+                line.ping()
+                asked = True
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            self._listener.restored()
+            self._tried.set()
+        elif message["type"] == "message":
+            data = message["data"]
+            with contextlib.suppress(msgspec.DecodeError, ValueError, TypeError, AttributeError):
+                author, what, which = msgspec.msgpack.decode(data)
+                if author == self._author:
+                    return
+                if what == "cleared":
+                    self._listener.cleared()
+                else:
+                    getattr(self._listener, what)(which)
+
+
+# --- The bytes of a value
+
+_OTHER_TAGS: Any = object()
+
+
+def _body(payload: bytes, tags: Sequence[str]) -> bytes:
+    """What the scripts get: a value without its generations, which they put in after the head."""
+    if not tags:
+        return _HEAD + b"\x01" + payload
+    names = "\0".join(tags).encode("utf-8", "surrogatepass")
+    return _HEAD + bytes([1 + len(tags)]) + len(names).to_bytes(2, "big") + names + payload
+
+
+def _read(blob: bytes, generations: Sequence[bytes | None], tags: Sequence[str]) -> Any:
+    """The payload under these generations; None: it does not count; _OTHER_TAGS: ask for those."""
+    count = len(generations)
+    if blob[:2] != _HEAD or len(blob) < 3 + 8 * blob[2]:
+        return None
+    if blob[2] != count:
+        return _OTHER_TAGS
+    if None in generations or blob[3 : 3 + 8 * count] != b"".join(generations):  # type: ignore[arg-type]
+        return _OTHER_TAGS if tags and _tags(blob) != tuple(tags) else None
+    if count > 1 and _tags(blob) != tuple(tags):
+        return _OTHER_TAGS
+    return _payload(blob, count - 1)
+
+
+def _payload(blob: bytes, tags: int) -> bytes:
+    start = 3 + 8 * (1 + tags)
+    if tags:
+        start += 2 + int.from_bytes(blob[start : start + 2], "big")
+    return blob[start:]
+
+
+def _tags(blob: bytes) -> tuple[str, ...] | None:
+    """The tags that a value carries; None where it is no value of this layout."""
+    if blob[:2] != _HEAD or len(blob) < 3 + 8 * blob[2] or blob[2] == 0:
+        return None
+    if blob[2] == 1:
+        return ()
+    start = 3 + 8 * blob[2]
+    end = start + 2 + int.from_bytes(blob[start : start + 2], "big")
+    names = blob[start + 2 : end].decode("utf-8", "surrogatepass").split("\0")
+    return tuple(names) if len(names) == blob[2] - 1 else None
+
+
+def _good(reply: Any) -> Any:
+    if isinstance(reply, Exception):
+        raise Unavailable(f"Redis refused: {reply}") from reply
+    return reply
+
+
+def _milliseconds(ttl: float | None) -> int:
+    """As the scripts want it: 0 for no expiry, else at least 1."""
+    return 0 if ttl is None else max(1, round(ttl * 1000))
+
+
+def _seconds(milliseconds: int) -> float | None:
+    return None if milliseconds < 0 else milliseconds / 1000
+
+
+def _literally(text: str) -> str:
+    """A pattern that matches the text itself."""
+    return re.sub(r"([\\*?\[\]^-])", r"\\\1", text)
