@@ -4,7 +4,14 @@ from __future__ import annotations
 
 
 class Unavailable(Exception):
-    """A store did not answer in time, cannot be reached, or refused what it was asked.
+    """A store did not answer in time or cannot be reached.
 
     Stores raise it; a cache counts it, goes on without the store, and asks again a while later.
+    """
+
+
+class Refused(Unavailable):
+    """A store answered, but would not do this: it is full, read-only or may not.
+
+    A cache counts it and keeps asking the store for other things.
     """

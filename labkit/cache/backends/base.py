@@ -15,7 +15,8 @@ Three rules make a store more than a dictionary:
 
 Methods may be coroutine functions; such a store serves an `AsyncCache` only. A store without them
 serves both: an `AsyncCache` calls it in a thread. Methods are called from several threads at once.
-A store that cannot do its work raises `Unavailable`, after a short, bounded time.
+A store that cannot do its work raises `Unavailable`, after a short, bounded time, or `Refused`
+where it could do other work.
 """
 
 from __future__ import annotations
@@ -142,6 +143,16 @@ class Store(Protocol):
         self, claim: Claim, payload: bytes, ttl: float | None = None
     ) -> bool | Awaitable[bool]:
         """Store what a claim loaded and end the claim; False where a fence refused it."""
+
+    def claim_many(
+        self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float
+    ) -> list[Claim | Busy | Found] | Awaitable[list[Claim | Busy | Found]]:
+        """Take the right to load several keys, each as `claim` does, in their order."""
+
+    def fill_many(
+        self, fills: Sequence[tuple[Claim, bytes, float | None]]
+    ) -> list[bool] | Awaitable[list[bool]]:
+        """Store what claims loaded, each as `fill` does: (claim, payload, ttl)."""
 
     def release(self, claim: Claim) -> Awaitable[None] | None:
         """End a claim without a value."""

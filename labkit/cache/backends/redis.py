@@ -7,7 +7,7 @@ cluster spreads over several). In each bucket stand, after the bucket's prefix:
     l:<key>   the lease of a load that is under way: its token, and a sign where somebody waits
     n:<key>   the note that wakes those who wait, a stream that lives two seconds
     t:<tag>   the generation of a tag: 8 random bytes, made when missing, deleted to drop the tag
-    g         the generation of the namespace
+    g         the generation of the namespace, likewise
     e         the epoch of deleted prefixes, which the loads under way are held against
 
 A read gets a value and its generations together: a value counts only under the generations of now.
@@ -35,7 +35,7 @@ from redis import exceptions
 
 from labkit.cache.backends.base import Busy, Claim, Found
 from labkit.cache.backends.redis_lines import line_of, listening_client
-from labkit.cache.errors import Unavailable
+from labkit.cache.errors import Refused
 from labkit.clock import duration
 from labkit.lua import script
 
@@ -290,9 +290,8 @@ class RedisStore:
         return self._line.run(self._clear())
 
     def _clear(self) -> Flow:
-        fresh = secrets.token_bytes(8)
         yield from self._announced(
-            [("SET", f"{prefix}g", fresh) for prefix in self._prefixes],
+            [("UNLINK", f"{prefix}g") for prefix in self._prefixes],
             self._message("cleared", None),
         )
         return None
@@ -308,39 +307,57 @@ class RedisStore:
         self, key: str, tags: Sequence[str] = (), *, lease: float, force: bool = False
     ) -> Any:
         """Take the right to load a key for `lease` seconds, or say why not."""
-        return self._line.run(self._claim(key, tuple(tags), lease, force))
+        return self._line.run(_first(self._claim_many([key], tuple(tags), lease, force)))
 
-    def _claim(self, key: str, tags: tuple[str, ...], lease: float, force: bool) -> Flow:
-        token = secrets.token_bytes(16)
-        arguments = (token, _milliseconds(lease), secrets.token_bytes(8), int(force))
-        (reply,) = yield from self._scripts("claim", [(self._keys(key, tags), arguments)])
-        kind = reply[0]
-        if kind == b"granted":
-            return Claim(key, tags, token, (reply[1], reply[2]))
-        if kind == b"busy":
-            return Busy(max(reply[1], 1) / 1000)
-        payload = _payload(reply[1], len(tags))
-        return Found(payload, _seconds(reply[2]))
+    def claim_many(self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float) -> Any:
+        """Take the right to load several keys, each as `claim` does."""
+        return self._line.run(self._claim_many(keys, tuple(tags), lease, False))
+
+    def _claim_many(
+        self, keys: Sequence[str], tags: tuple[str, ...], lease: float, force: bool
+    ) -> Flow:
+        tokens = [secrets.token_bytes(16) for _ in keys]
+        milliseconds = _milliseconds(lease)
+        calls = [
+            (self._keys(key, tags), (token, milliseconds, secrets.token_bytes(8), int(force)))
+            for key, token in zip(keys, tokens, strict=True)
+        ]
+        replies = yield from self._scripts("claim", calls)
+        answers: list[Claim | Busy | Found] = []
+        for key, token, reply in zip(keys, tokens, replies, strict=True):
+            if reply[0] == b"granted":
+                answers.append(Claim(key, tags, token, (reply[1], reply[2])))
+            elif reply[0] == b"busy":
+                answers.append(Busy(max(reply[1], 1) / 1000))
+            else:
+                answers.append(Found(_payload(reply[1], len(tags)), _seconds(reply[2])))
+        return answers
 
     def fill(self, claim: Claim, payload: bytes, ttl: float | None = None) -> Any:
         """Store what a claim loaded and end the claim; False where a fence refused it."""
-        return self._line.run(self._fill(claim, payload, ttl))
+        return self._line.run(_first(self._fill_many([(claim, payload, ttl)])))
 
-    def _fill(self, claim: Claim, payload: bytes, ttl: float | None) -> Flow:
-        generations, epoch = claim.proof
-        arguments = (
-            claim.token,
-            generations,
-            epoch,
-            _milliseconds(ttl),
-            _body(payload, claim.tags),
-            self.channel,
-            self._message("changed", [claim.key]),
-        )
-        (reply,) = yield from self._scripts(
-            "fill", [(self._keys(claim.key, claim.tags), arguments)]
-        )
-        return bool(reply)
+    def fill_many(self, fills: Sequence[tuple[Claim, bytes, float | None]]) -> Any:
+        """Store what claims loaded, each as `fill` does."""
+        return self._line.run(self._fill_many(fills))
+
+    def _fill_many(self, fills: Sequence[tuple[Claim, bytes, float | None]]) -> Flow:
+        calls = [
+            (
+                self._keys(claim.key, claim.tags),
+                (
+                    claim.token,
+                    *claim.proof,
+                    _milliseconds(ttl),
+                    _body(payload, claim.tags),
+                    self.channel,
+                    self._message("changed", [claim.key]),
+                ),
+            )
+            for claim, payload, ttl in fills
+        ]
+        replies = yield from self._scripts("fill", calls)
+        return [bool(reply) for reply in replies]
 
     def release(self, claim: Claim) -> Any:
         """End a claim without a value."""
@@ -422,6 +439,11 @@ class RedisStore:
         return [_good(reply) for reply in replies]
 
 
+def _first(flow: Flow) -> Flow:
+    (answer,) = yield from flow
+    return answer
+
+
 class RedisFeed:
     """Hears what other processes change, in a thread with a connection of its own.
 
@@ -463,7 +485,7 @@ class RedisFeed:
                 with self._client.pubsub() as line:
                     line.subscribe(self._channel)
                     self._hear(line)
-            except (exceptions.RedisError, OSError, RuntimeError, ValueError):
+            except (exceptions.RedisError, OSError):
                 pass
             if self._closed.is_set():
                 return
@@ -552,7 +574,7 @@ def _tags(blob: bytes) -> tuple[str, ...] | None:
 
 def _good(reply: Any) -> Any:
     if isinstance(reply, Exception):
-        raise Unavailable(f"Redis refused: {reply}") from reply
+        raise Refused(f"Redis refused: {reply}") from reply
     return reply
 
 

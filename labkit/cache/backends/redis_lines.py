@@ -95,9 +95,13 @@ class SyncLine:
             for _ in commands:
                 try:
                     if wait:
-                        reply = connection.read_response(disable_decoding=True, timeout=wait + self._budget)
+                        reply = connection.read_response(
+                            disable_decoding=True, timeout=wait + self._budget
+                        )
                     else:
                         reply = connection.read_response(disable_decoding=True)
+                except exceptions.ReadOnlyError as error:  # the master is elsewhere by now
+                    raise exceptions.ConnectionError(str(error)) from error
                 except exceptions.ResponseError as error:
                     reply = error
                 replies.append(reply)
@@ -181,9 +185,13 @@ class AsyncLine:
                 try:
                     if wait:
                         async with asyncio.timeout(wait + self._budget):
-                            reply = await connection.read_response(disable_decoding=True, timeout=float("inf"))
+                            reply = await connection.read_response(
+                                disable_decoding=True, timeout=float("inf")
+                            )
                     else:
                         reply = await connection.read_response(disable_decoding=True)
+                except exceptions.ReadOnlyError as error:  # the master is elsewhere by now
+                    raise exceptions.ConnectionError(str(error)) from error
                 except exceptions.ResponseError as error:
                     reply = error
                 replies.append(reply)
@@ -314,6 +322,7 @@ def _pool(pool: Any, kind: Any, budget: float, retry: Any) -> Any:
         retry=retry,
         retry_on_error=[],
         health_check_interval=0,
+        decode_responses=False,
         # They would hide that a connection has died.
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )

@@ -1,8 +1,8 @@
 -- Deletes a value and refuses the loads of it that are under way; answers how many values there were.
 -- ARGV: channel, message
 --!include _generations
+local gone = redis.call('UNLINK', value_key) -- first, since a server that is full refuses the rest
 local held = redis.call('GET', lease_key)
 if held then finish(held) end
-local gone = redis.call('UNLINK', value_key)
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return gone

@@ -1,0 +1,67 @@
+"""A smart cache: values in memory, in Redis and in files, behind one interface, sync and async.
+
+    cache = Cache(tiers=[MemoryTier(), RedisTier(labkit.connect())], namespace="news", ttl="10m")
+
+    @cache.cached(key="article:{id}", tags=["author:{author_id}"])
+    def article(id: int, author_id: int) -> Article: ...
+
+Where things are: `engine` says how values go through the tiers, `decorator` how a function is
+cached, `backends.base` what a store has to do, `testing` proves that one does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from labkit.cache.aio import AsyncCache
+from labkit.cache.backends.memory import MemoryTier
+from labkit.cache.cache import Cache
+from labkit.cache.engine import MISSING
+from labkit.cache.errors import Refused, Unavailable
+from labkit.cache.keys import Unkeyable
+from labkit.cache.serializers import (
+    Json,
+    MessagePack,
+    Raw,
+    Serializer,
+    SignedPickle,
+    Undecodable,
+    Unserializable,
+)
+from labkit.cache.stats import Counts, Stats, TierState
+
+if TYPE_CHECKING:
+    from labkit.cache.backends.file import FileTier
+    from labkit.cache.backends.redis import RedisTier
+
+__all__ = [
+    "MISSING",
+    "AsyncCache",
+    "Cache",
+    "Counts",
+    "FileTier",
+    "Json",
+    "MemoryTier",
+    "MessagePack",
+    "Raw",
+    "RedisTier",
+    "Refused",
+    "Serializer",
+    "SignedPickle",
+    "Stats",
+    "TierState",
+    "Unavailable",
+    "Undecodable",
+    "Unkeyable",
+    "Unserializable",
+]
+
+# What needs redis-py or sqlite3 is imported when it is asked for.
+_LATE = {"RedisTier": "labkit.cache.backends.redis", "FileTier": "labkit.cache.backends.file"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,178 @@
+"""The cache of `async` code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
+
+from labkit.cache.base import BaseCache
+from labkit.cache.decorator import cached
+from labkit.cache.engine import MISSING
+from labkit.cache.options import UNSET
+from labkit.cache.steps import run_async
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+
+    from labkit.cache.decorator import AsyncCached, How
+    from labkit.cache.options import TTL
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class AsyncCache(BaseCache):
+    """A cache for `async` code: `Cache` with the same methods, awaited.
+
+    Stores that block, such as a `FileTier` or a `RedisTier` with a blocking client, are asked in
+    threads. The options are those of `Cache`.
+    """
+
+    _asynchronous = True
+
+    # --- One key
+
+    async def get(self, key: str, default: Any = MISSING) -> Any:
+        """The value of a key, or `default`; None is a value.
+
+        Raises:
+            Exception: What stands there is an error that is remembered.
+        """
+        return await run_async(self._engine.get(self._call(key), default))
+
+    async def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        ttl: TTL | Callable[[Any], TTL] = UNSET,
+        tags: Sequence[str] = (),
+    ) -> None:
+        """Keep a value in every tier. A load of the key that is under way is not kept.
+
+        Args:
+            key: The key.
+            value: The value.
+            ttl: How long it lives; default: as the cache says.
+            tags: By these, `invalidate(tag=...)` finds it.
+
+        Raises:
+            Unserializable: The serializer cannot store the value faithfully.
+        """
+        await run_async(self._engine.set(self._call(key, tags, ttl=ttl), value))
+
+    async def delete(self, key: str) -> bool:
+        """Drop a key; answers whether there was one. A load of it under way is not kept."""
+        return await run_async(self._delete(key))
+
+    async def get_or_load(
+        self,
+        key: str,
+        loader: Callable[[], Awaitable[T]] | Callable[[], T],
+        *,
+        ttl: TTL | Callable[[Any], TTL] = UNSET,
+        tags: Sequence[str] = (),
+    ) -> T:
+        """The value of a key; where no tier has it, what the loader returns, which is kept.
+
+        However many callers ask meanwhile, in however many processes, the loader runs once.
+
+        Raises:
+            Exception: What the loader raised, for every caller that waited for it.
+        """
+        call = self._call(key, tags, loader, ttl=ttl)
+        return await run_async(self._engine.load(call))
+
+    # --- Several keys
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The values that some tier has, by their keys, in one trip a store."""
+        return await run_async(self._get_many(keys))
+
+    async def set_many(
+        self,
+        values: Mapping[str, Any],
+        *,
+        ttl: TTL | Callable[[Any], TTL] = UNSET,
+        tags: Sequence[str] = (),
+    ) -> None:
+        """Keep several values, each as `set` does, in one trip a store."""
+        await run_async(self._set_many(values, tags, ttl))
+
+    async def get_or_load_many(
+        self,
+        keys: Sequence[str],
+        loader: Callable[[list[str]], Awaitable[Mapping[str, T]]],
+        *,
+        ttl: TTL | Callable[[Any], TTL] = UNSET,
+        tags: Sequence[str] = (),
+    ) -> dict[str, T]:
+        """The values of keys; the loader gets all that no tier has, and they are kept.
+
+        Args:
+            keys: The keys.
+            loader: Gets a list of keys, and returns the values of those that have one. Keys that
+                somebody else loads are not in the list: they are waited for.
+            ttl: How long the values live; default: as the cache says.
+            tags: The tags that they carry.
+
+        Returns:
+            The values by their keys, without those that have none.
+        """
+        return await run_async(self._get_or_load_many(keys, loader, tags, ttl))
+
+    # --- Invalidation
+
+    async def invalidate(
+        self, *, key: str | None = None, tag: str | None = None, prefix: str | None = None
+    ) -> None:
+        """Drop a key, every value that carries a tag, or every key that begins so.
+
+        What loads meanwhile is not kept. A tag costs the same for one value and for a million; a
+        prefix costs a walk over the keys of the store.
+        """
+        await run_async(self._invalidation(key, tag, prefix))
+
+    async def clear(self) -> None:
+        """Drop everything in this cache's namespace, for every process that uses it."""
+        await run_async(self._engine.clear())
+
+    async def close(self) -> None:
+        """Give back connections and files, and stop listening to changes."""
+        await run_async(self._engine.close())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- Functions
+
+    @overload
+    def cached(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncCached[P, R]: ...
+    @overload
+    def cached(
+        self, /, **how: Unpack[How]
+    ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], AsyncCached[P, R]]: ...
+    def cached(self, function: Any = None, /, **how: Unpack[How]) -> Any:
+        """Keep what a coroutine function returns, for each of its calls.
+
+        It works on functions and methods, and above `@classmethod` and `@staticmethod`, with and
+        without parentheses. What takes the function's place has its parameters, and the methods
+        `key`, `refresh`, `invalidate`, `set`, `peek`, `bypass` and `stats`; see
+        `labkit.cache.decorator.AsyncCached`.
+
+        Args:
+            function: The function, where the decorator stands without parentheses.
+            **how: How its calls are cached; see `labkit.cache.decorator.How`.
+
+        Raises:
+            TypeError: It is no coroutine function, or there is no such option.
+            ValueError: A template names a parameter that is not there, or an option makes no sense.
+        """
+
+        def decorate(function: Any) -> Any:
+            return cached(self._engine, run_async, function, self._options, how, coroutines=True)
+
+        return decorate if function is None else decorate(function)

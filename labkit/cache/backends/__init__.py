@@ -1,0 +1,1 @@
+"""Where a cache keeps its values."""

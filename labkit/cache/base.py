@@ -1,0 +1,203 @@
+"""What `Cache` and `AsyncCache` have in common: what they are made of and what they are asked."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from labkit.cache.backends.memory import MemoryTier
+from labkit.cache.engine import Call, Engine
+from labkit.cache.options import Options, seconds
+from labkit.cache.serializers import MessagePack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from labkit.cache.backends.base import Tier
+    from labkit.cache.options import TTL
+    from labkit.cache.serializers import Serializer
+    from labkit.cache.stats import Stats
+    from labkit.cache.steps import Steps
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.:/-]+")
+_taken: weakref.WeakSet[MemoryTier] = weakref.WeakSet()
+
+
+class BaseCache:
+    """Values behind keys, in one or several tiers.
+
+    Args:
+        tiers: Where values are kept, nearest first: at most one `MemoryTier`, which comes first and
+            belongs to this cache alone, and stores: `RedisTier`, `FileTier`, or your own. The last
+            store decides between processes. Default: a `MemoryTier`.
+        namespace: What keeps this cache's keys apart from others in the same store.
+        version: The version of what is stored: with another one nothing that is there is read.
+        ttl: How long a value lives: seconds, a text such as "10m", None for ever, or a function
+            that gets the value and returns one of these.
+        jitter: By which share a time to live is shortened at most, at random, so that what was
+            stored together does not expire together.
+        negative_ttl: How long None lives: a time, 0 for not at all, "same" for as long as others.
+        errors: What a call raised is remembered where it is one of these classes, for the time that
+            stands there, and raised again. Their arguments must be what MessagePack can store.
+        sliding: Whether a value that is read lives on for its whole time. (Every tenth of it: a
+            value may leave up to a tenth of its time early.)
+        serializer: Makes bytes of values. Default: MessagePack.
+        copy: Whether callers are kept apart. What can be changed is stored as bytes, or copied, and
+            made anew for each caller; False hands the same object to all.
+        lease: How long one caller may load a key before another is let.
+        compress_over: The size in bytes above which stores get compressed values; None: never.
+        staleness: For how long memory may be behind the stores when it cannot hear of changes: the
+            connection is lost, or the last store does not tell.
+        pause: For how long a store that failed is left alone.
+
+    Raises:
+        TypeError: A tier is none, or waits in a way that this kind of cache cannot.
+        ValueError: The tiers are in an impossible order, or an option makes no sense.
+    """
+
+    _asynchronous: bool
+
+    def __init__(
+        self,
+        tiers: Sequence[MemoryTier | Tier] | None = None,
+        *,
+        namespace: str = "cache",
+        version: int | str = 1,
+        ttl: TTL | Callable[[Any], TTL] = None,
+        jitter: float = 0.0,
+        negative_ttl: TTL = "same",
+        errors: Mapping[type[Exception], float | str] | None = None,
+        sliding: bool = False,
+        serializer: Serializer | None = None,
+        copy: bool = True,
+        lease: float | str = "10s",
+        compress_over: int | None = 16_384,
+        staleness: float | str = "2s",
+        pause: float | str = "1s",
+    ) -> None:
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError(
+                f"namespace is {namespace!r}; expected letters, digits and any of _ . : / -"
+            )
+        self.namespace = namespace if str(version) == "1" else f"{namespace}@{version}"
+        self._options = Options(
+            ttl=ttl,
+            jitter=jitter,
+            negative_ttl=negative_ttl,
+            errors=errors or {},
+            sliding=sliding,
+            serializer=serializer if serializer is not None else MessagePack(),
+            copy=copy,
+            lease=lease,  # type: ignore[arg-type]
+            compress_over=compress_over,
+        )
+        bound, rest = seconds("staleness", staleness), seconds("pause", pause)
+        if bound is None or rest is None:
+            raise ValueError("staleness and pause are bounds; expected a time, not None")
+        memory, others = _sorted(list(tiers) if tiers is not None else [MemoryTier()])
+        stores = self._opened(others)
+        if memory is not None:
+            _taken.add(memory)
+        self._engine = Engine(memory, stores, staleness=bound, pause=rest)
+
+    def stats(self) -> Stats:
+        """What was counted until now, by function and by tier."""
+        return self._engine.stats()
+
+    def __repr__(self) -> str:
+        tiers = [] if self._engine.memory is None else ["memory"]
+        tiers += [guard.name for guard in self._engine.stores]
+        return f"<{type(self).__name__} {self.namespace!r}: {', '.join(tiers)}>"
+
+    def _opened(self, tiers: Sequence[Any]) -> dict[str, Any]:
+        stores: dict[str, Any] = {}
+        for tier in tiers:
+            asynchronous = getattr(tier, "asynchronous", False)
+            store = tier.open(self.namespace)
+            if (asynchronous or inspect.iscoroutinefunction(store.get)) and not self._asynchronous:
+                raise TypeError(
+                    f"{tier!r} is asynchronous; use an AsyncCache, or give the tier a client of "
+                    "labkit.connect()"
+                )
+            name = getattr(tier, "name", None) or type(tier).__name__.removesuffix("Tier").lower()
+            while name in stores:
+                name += "+"
+            stores[name] = store
+        return stores
+
+    def _call(self, key: str, tags: Sequence[str] = (), loader: Any = None, **changes: Any) -> Call:
+        options = self._options.but(**changes) if changes else self._options
+        _checked([key])
+        return Call(key, _tags(tags), options, self._engine.direct, loader)
+
+    def _get_many(self, keys: Sequence[str]) -> Steps[dict[str, Any]]:
+        _checked(keys)
+        return self._engine.get_many(keys, self._options)
+
+    def _set_many(self, values: Mapping[str, Any], tags: Sequence[str], ttl: Any) -> Steps[None]:
+        _checked(values)
+        return self._engine.set_many(values, self._call(".", tags, ttl=ttl))
+
+    def _get_or_load_many(
+        self, keys: Sequence[str], loader: Any, tags: Sequence[str], ttl: Any
+    ) -> Steps[dict[str, Any]]:
+        _checked(keys)
+        return self._engine.load_many(keys, loader, self._call(".", tags, ttl=ttl))
+
+    def _invalidation(self, key: str | None, tag: str | None, prefix: str | None) -> Steps[Any]:
+        given = {"key": key, "tag": tag, "prefix": prefix}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if len(chosen) != 1:
+            raise TypeError(
+                f"invalidate() got {', '.join(chosen) or 'nothing'}; expected one of key=, tag= "
+                "and prefix=. clear() drops everything"
+            )
+        ((what, value),) = chosen.items()
+        if not value:
+            raise ValueError(f"{what} is empty; clear() drops everything")
+        if what == "key":
+            return self._engine.delete([value])
+        return (
+            self._engine.delete_tags([value])
+            if what == "tag"
+            else self._engine.delete_prefix(value)
+        )
+
+    def _delete(self, key: str) -> Steps[bool]:
+        _checked([key])
+        return bool((yield from self._engine.delete([key])))
+
+
+def _sorted(tiers: list[Any]) -> tuple[MemoryTier | None, list[Any]]:
+    """The memory tier, if there is one, and the others."""
+    if not tiers:
+        raise ValueError("tiers is empty; expected at least one, such as MemoryTier()")
+    memory = tiers[0] if isinstance(tiers[0], MemoryTier) else None
+    others = tiers[memory is not None :]
+    for tier in others:
+        if isinstance(tier, MemoryTier):
+            raise ValueError("a MemoryTier comes first, and only once: it is the nearest tier")
+        if not hasattr(tier, "open"):
+            raise TypeError(
+                f"{tier!r} is no tier; expected a MemoryTier, RedisTier, FileTier or an object "
+                "with open(namespace), see labkit.cache.backends.base"
+            )
+    if memory in _taken:
+        raise ValueError("this MemoryTier belongs to another cache; give each cache its own")
+    return memory, others
+
+
+def _checked(keys: Any) -> None:
+    if isinstance(keys, str):
+        raise TypeError(f"keys is the text {keys!r}; expected several keys, in a list")
+    for key in keys:
+        if not isinstance(key, str) or not key:
+            raise TypeError(f"a key is {key!r}; expected a text that is not empty")
+
+
+def _tags(tags: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        raise TypeError(f"tags is the text {tags!r}; expected several tags: [{tags!r}]")
+    return tuple(tags)

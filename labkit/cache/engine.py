@@ -1,0 +1,850 @@
+"""What a cache does, written once for `Cache` and `AsyncCache`: every operation is made of steps.
+
+Values go through the tiers in order: the memory, which holds objects, then the stores, which hold
+bytes. The last store is the authority: there a claim makes sure that one process at a time loads a
+key, and that nothing older than an invalidation is stored. A store before it is only ever filled
+under a claim of its own, taken before the next one was asked.
+
+Invalidations go the other way, from the authority up, and reach the memory last. So whoever asks
+after an invalidation finds nothing old in any tier; and whoever asked before it, and comes to put
+something old into a tier, finds the claim or the ticket withdrawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from labkit.cache.backends.base import Busy, Claim, Found
+from labkit.cache.errors import Unavailable
+from labkit.cache.flights import ABANDONED, LATE, Flights
+from labkit.cache.guard import Guard
+from labkit.cache.products import Product, opened
+from labkit.cache.stats import Counters, Stats, TierState, summed
+from labkit.cache.steps import Apart, Ask, Join, Load
+from labkit.cache.tickets import Tickets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from labkit.cache.backends.memory import Entry, MemoryTier
+    from labkit.cache.flights import Flight
+    from labkit.cache.options import Options
+    from labkit.cache.steps import Steps
+    from labkit.cache.tickets import Ticket
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final[Any] = _Missing()
+"""What stands where there is no value; None is a value."""
+
+_AWAY: Final = object()
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+class Call:
+    """What is asked for: a key, how its value is kept, and how it is loaded.
+
+    Attributes:
+        key: The key.
+        tags: The tags that the value carries.
+        options: How it is kept.
+        counters: Where the call is counted.
+        loader: A function without parameters that makes the value.
+        alias: Where the entry in memory shall stand as well: a dictionary, and the key there.
+    """
+
+    __slots__ = ("alias", "counters", "key", "loader", "options", "tags")
+
+    def __init__(
+        self,
+        key: str,
+        tags: Sequence[str],
+        options: Options,
+        counters: Counters,
+        loader: Callable[[], Any] | None = None,
+        alias: tuple[dict[Any, Any], Any] | None = None,
+    ) -> None:
+        self.key = key
+        self.tags = tags
+        self.options = options
+        self.counters = counters
+        self.loader = loader
+        self.alias = alias
+
+
+class Engine:
+    """The tiers of one cache and what goes on between them.
+
+    Args:
+        memory: The tier of objects, if there is one.
+        stores: The stores behind it, by the names that statistics use; the last is the authority.
+        staleness: Seconds for which memory may be behind the stores when it cannot hear of changes.
+        pause: Seconds for which a store that failed is left alone.
+    """
+
+    def __init__(
+        self,
+        memory: MemoryTier | None,
+        stores: Mapping[str, Any],
+        *,
+        staleness: float,
+        pause: float,
+    ) -> None:
+        self.memory = memory
+        self.stores = [Guard(store, name, pause) for name, store in stores.items()]
+        self.staleness = staleness
+        self.tickets = Tickets()
+        self.flights = Flights()
+        self.counters: dict[str, Counters] = {}
+        self.direct = self.counters_for("")
+        self._authority = self.stores[-1] if self.stores else None
+        self._wants_ttl = memory is not None or len(self.stores) > 1
+        self._feed: Any = None
+        self._listens = bool(
+            (memory is not None or len(self.stores) > 1)
+            and self._authority is not None
+            and hasattr(self._authority.store, "listen")
+        )
+        self.listening = False
+        _engines.add(self)
+
+    def counters_for(self, name: str) -> Counters:
+        """The counters of a function."""
+        return self.counters.setdefault(name, Counters(name, [g.name for g in self.stores]))
+
+    # --- Reading
+
+    def hit(self, entry: Entry, call: Call) -> Any:
+        """The value of an entry that was found in memory.
+
+        Raises:
+            Exception: The call raised, and that is remembered.
+        """
+        call.counters.memory_hits += 1
+        return entry.value if entry.open is None else entry.open(entry.value)
+
+    def get(self, call: Call, default: Any) -> Steps[Any]:
+        """The value of a key, or the default; nothing is loaded."""
+        memory = self.memory
+        if memory is not None and (entry := memory.find(call.key)) is not None:
+            yield from self._slide(call, entry)
+            return self.hit(entry, call)
+        product = yield from self._look_up(call)
+        if product is None:
+            call.counters.misses += 1
+            return default
+        return product.given()
+
+    def load(self, call: Call, *, refresh: bool = False) -> Steps[Any]:
+        """The value of a key, loaded where no tier has it, once for all who ask meanwhile."""
+        while True:
+            flight, leads = self.flights.join(call.key, anew=refresh)
+            if flight is None:  # it is loaded further up, by a function that needs it itself
+                return (yield from self._compute(call)).given()
+            if leads:
+                break
+            product = yield Join(flight, call.options.lease)
+            if product is LATE:
+                return (yield from self._compute(call)).given()
+            if product is not ABANDONED:
+                call.counters.waits += 1
+                return product.shared()
+        product = ABANDONED
+        try:
+            product = yield from self._lead(call, refresh)
+        except Exception as error:
+            product = Product(error, call.options, raised=True, ttl=0)
+        finally:
+            self.flights.land(call.key, flight, product)
+        return product.given()
+
+    def _lead(self, call: Call, refresh: bool) -> Steps[Product]:
+        memory = self.memory
+        if memory is not None and not refresh:
+            entry = memory.find(call.key)
+            if entry is not None:  # another load has just ended, or the value is sliding
+                yield from self._slide(call, entry)
+                value = self.hit(entry, call)
+                product = Product(value, call.options, ttl=None)
+                product.protect(serialized=bool(self.stores))
+                return product
+        if self._listens and not self.listening:
+            yield from self._listen()
+        if refresh:  # what is loading already is older than what this will load
+            self.tickets.mark_keys({call.key})
+        ticket = self.tickets.open(call.key, call.tags)
+        claims: list[tuple[Guard, Claim]] = []
+        try:
+            found: Product | None = None
+            for guard in self.stores:
+                if guard.rests() or not self._told(guard):
+                    continue
+                got = yield from self._find_or_claim(guard, call, refresh)
+                if isinstance(got, Claim):
+                    claims.append((guard, got))
+                elif got is not None:
+                    found = got
+                    break
+            if found is None:
+                call.counters.misses += not refresh
+                product = yield from self._compute(call)
+                whole = bool(claims) and claims[-1][0] is self._authority
+            else:
+                product, whole = found, True
+                product.protect(serialized=True)
+            if product.ttl is not None and product.ttl <= 0:
+                yield from self._release(claims)
+                return product
+            kept = yield from self._fill(claims, product, call)
+            claims = []
+            if kept:
+                self._remember(ticket, product, call, whole)
+            return product
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from self._release(claims)
+            raise
+        finally:
+            self.tickets.close(ticket)
+
+    def _compute(self, call: Call) -> Steps[Product]:
+        """Run the loader."""
+        assert call.loader is not None
+        start = perf_counter()
+        value, raised = yield Load(call.loader)
+        seconds = perf_counter() - start
+        call.counters.loaded(seconds, failed=raised)
+        options = call.options
+        ttl = options.error_lifetime(value) if raised else options.lifetime(value)
+        product = Product(value, options, raised=raised, ttl=ttl, load=seconds)
+        product.protect(serialized=bool(self.stores))
+        return product
+
+    def _find_or_claim(
+        self, guard: Guard, call: Call, refresh: bool
+    ) -> Steps[Product | Claim | None]:
+        """The store's value or the right to fill it; None where the store is of no use now."""
+        key, tags, options = call.key, call.tags, call.options
+        force = refresh or guard is not self._authority
+        if not refresh:
+            product, unreadable = yield from self._read(guard, call)
+            if product is not None:
+                return product
+            force = force or unreadable
+        patience = time.monotonic() + options.lease
+        waited = False
+        while True:
+            got = yield from self._ask(guard, "claim", key, tags, lease=options.lease, force=force)
+            if got is _AWAY:
+                return None
+            if isinstance(got, Claim):
+                return got
+            if isinstance(got, Found):
+                product = opened(got.payload, got.ttl, options)
+                if product is None:
+                    force = True
+                    continue
+                if waited:
+                    call.counters.waits += 1
+                else:
+                    call.counters.store_hits[guard.name] += 1
+                return product
+            assert isinstance(got, Busy)
+            left = patience - time.monotonic()
+            if left <= 0:
+                return None
+            waited = True
+            if (yield from self._ask(guard, "wait", key, min(got.seconds, left))) is _AWAY:
+                return None
+
+    def _read(self, guard: Guard, call: Call) -> Steps[tuple[Product | None, bool]]:
+        """The store's value, and whether there is one that cannot be read."""
+        start = perf_counter()
+        found = yield from self._ask(guard, "get", call.key, call.tags, ttl=self._wants_ttl)
+        if found is _AWAY or found is None:
+            return None, False
+        product = opened(found.payload, found.ttl, call.options)
+        if product is None:
+            return None, True
+        call.counters.store_times[guard.name].append(perf_counter() - start)
+        call.counters.store_hits[guard.name] += 1
+        if call.options.sliding:
+            product.ttl = call.options.ttl  # type: ignore[assignment]
+            yield from self._ask(guard, "expire", call.key, product.ttl)
+        return product, False
+
+    def _look_up(self, call: Call) -> Steps[Product | None]:
+        """The value of the first store that has it, which goes to the tiers before that store."""
+        if self._listens and not self.listening:
+            yield from self._listen()
+        ticket = self.tickets.open(call.key, call.tags)
+        claims: list[tuple[Guard, Claim]] = []
+        try:
+            for guard in self.stores:
+                if not self._told(guard):
+                    continue
+                product, _ = yield from self._read(guard, call)
+                if product is not None:
+                    if self.memory is not None:
+                        product.protect(serialized=True)
+                    yield from self._fill(claims, product, call)
+                    claims = []
+                    self._remember(ticket, product, call, whole=True)
+                    return product
+                if guard is not self._authority:
+                    claim = yield from self._ask(
+                        guard, "claim", call.key, call.tags, lease=call.options.lease, force=True
+                    )
+                    if isinstance(claim, Claim):
+                        claims.append((guard, claim))
+            yield from self._release(claims)
+            return None
+        finally:
+            self.tickets.close(ticket)
+
+    def get_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
+        """The values that some tier has, by their keys."""
+        found: dict[str, Any] = {}
+        products = yield from self._look_up_many(keys, options, found)
+        for key, product in products.items():
+            found[key] = product.given()
+        return {key: found[key] for key in keys if key in found}
+
+    def _look_up_many(
+        self, keys: Sequence[str], options: Options, found: dict[str, Any]
+    ) -> Steps[dict[str, Product]]:
+        """Put into `found` what memory has; the products that stores have are returned."""
+        counters, memory = self.direct, self.memory
+        missing = list(dict.fromkeys(keys))
+        if memory is not None:
+            for key in missing:
+                if (entry := memory.find(key)) is not None:
+                    counters.memory_hits += 1
+                    found[key] = entry.value if entry.open is None else entry.open(entry.value)
+            missing = [key for key in missing if key not in found]
+        products: dict[str, Product] = {}
+        if missing and self._listens and not self.listening:
+            yield from self._listen()
+        tickets = {key: self.tickets.open(key, ()) for key in missing}
+        try:
+            for guard in self.stores:
+                if not missing or not self._told(guard):
+                    continue
+                answers = yield from self._ask(guard, "get_many", missing, ttl=self._wants_ttl)
+                if answers is _AWAY:
+                    continue
+                for key, answer in zip(missing, answers, strict=True):
+                    product = answer and opened(answer.payload, answer.ttl, options)
+                    if product is not None:
+                        products[key] = product
+                        counters.store_hits[guard.name] += 1
+                        if memory is not None:
+                            product.protect(serialized=True)
+                            call = Call(key, (), options, counters)
+                            self._remember(tickets[key], product, call, whole=True)
+                missing = [key for key in missing if key not in products]
+            counters.misses += len(missing)
+        finally:
+            for ticket in tickets.values():
+                self.tickets.close(ticket)
+        return products
+
+    def load_many(
+        self, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
+    ) -> Steps[dict[str, Any]]:
+        """The values of keys; one call of the loader makes all that no tier has.
+
+        Args:
+            keys: The keys.
+            loader: Gets the missing keys, and returns the values that exist by their keys.
+            call: The tags and options of all of them; its own key is not used.
+        """
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, Any] = {}
+        patience = time.monotonic() + call.options.lease
+        while missing := [key for key in wanted if key not in found]:
+            products = yield from self._look_up_many(missing, call.options, found)
+            found |= {key: product.given() for key, product in products.items()}
+            missing = [key for key in missing if key not in found]
+            if not missing:
+                break
+            loaded, absent, busy = yield from self._load_batch(missing, loader, call)
+            found |= loaded
+            wanted = [key for key in wanted if key not in absent]
+            left = patience - time.monotonic()
+            for key in busy:
+                if left > 0 and self._authority is not None:
+                    yield from self._ask(self._authority, "wait", key, left)
+            if busy and left <= 0:  # whoever loads them takes too long
+                product = yield from self._compute(self._batch(busy, loader, call))
+                found |= product.given()
+                wanted = [key for key in wanted if key not in busy or key in found]
+        return {key: found[key] for key in dict.fromkeys(keys) if key in found}
+
+    def _load_batch(
+        self, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
+    ) -> Steps[tuple[dict[str, Any], set[str], list[str]]]:
+        """Load what nobody else loads: values, the keys that have none, and those to wait for."""
+        flights: dict[str, Flight] = {}
+        alone: list[str] = []  # the keys that this very caller loads further up
+        joined: dict[str, Flight] = {}
+        for key in keys:
+            flight, leads = self.flights.join(key)
+            if flight is None:
+                alone.append(key)
+            else:
+                (flights if leads else joined)[key] = flight
+        landings: dict[str, Any] = dict.fromkeys(flights, ABANDONED)
+        tickets = {key: self.tickets.open(key, call.tags) for key in flights}
+        found: dict[str, Any] = {}
+        busy: list[str] = []
+        claims: dict[str, Claim] = {}
+        try:
+            claims, busy = yield from self._claim_many(list(flights), call)
+            mine = [key for key in flights if key not in busy] + alone
+            if mine:
+                batch = yield from self._compute(self._batch(mine, loader, call))
+                if batch.raised:
+                    landings = dict.fromkeys(mine, batch)
+                found = {key: value for key, value in batch.given().items() if key in mine}
+            kept = [key for key in found if key in flights]
+            for key in kept:
+                options = call.options
+                product = Product(found[key], options, ttl=options.lifetime(found[key]))
+                product.protect(serialized=bool(self.stores))
+                landings[key] = product
+            yield from self._fill_many(claims, landings, tickets, call)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from self._fill_many(claims, {}, tickets, call)
+            raise
+        finally:
+            for ticket in tickets.values():
+                self.tickets.close(ticket)
+            for key in reversed(flights):
+                self.flights.land(key, flights[key], landings.get(key, ABANDONED))
+        absent = {key for key in mine if key not in found}
+        for key, flight in joined.items():
+            product = yield Join(flight, call.options.lease)
+            if isinstance(product, Product):
+                call.counters.waits += 1
+                found[key] = product.shared()
+            elif product is LATE:
+                busy.append(key)
+        return found, absent, busy
+
+    def _batch(self, keys: list[str], loader: Callable[[list[str]], Any], call: Call) -> Call:
+        return Call("", call.tags, call.options, call.counters, lambda: loader(keys))
+
+    def _claim_many(
+        self, keys: Sequence[str], call: Call
+    ) -> Steps[tuple[dict[str, Claim], list[str]]]:
+        """The claims of keys at the authority, and the keys that others load, or have loaded."""
+        claims: dict[str, Claim] = {}
+        busy: list[str] = []
+        guard = self._authority
+        if guard is None or not keys:
+            return claims, busy
+        answers = yield from self._ask(
+            guard, "claim_many", keys, call.tags, lease=call.options.lease
+        )
+        if answers is not _AWAY:
+            for key, answer in zip(keys, answers, strict=True):
+                if isinstance(answer, Claim):
+                    claims[key] = answer
+                else:
+                    busy.append(key)
+        return claims, busy
+
+    def _fill_many(
+        self,
+        claims: Mapping[str, Claim],
+        products: Mapping[str, Any],
+        tickets: Mapping[str, Ticket],
+        call: Call,
+    ) -> Steps[None]:
+        """Store what a batch loaded, and put into memory what no fence refused."""
+        guard = self._authority
+        made = {
+            key: product
+            for key, product in products.items()
+            if isinstance(product, Product) and (product.ttl is None or product.ttl > 0)
+        }
+        filled = {key: (claims[key], product) for key, product in made.items() if key in claims}
+        refused: set[str] = set()
+        if guard is not None and filled:
+            fills = [(claim, p.payload, p.ttl) for claim, p in filled.values()]
+            answers = yield from self._ask(guard, "fill_many", fills)
+            done = [False] * len(fills) if answers is _AWAY else answers
+            refused = {key for key, kept in zip(filled, done, strict=True) if not kept}
+            call.counters.refused += len(refused)
+        for key, claim in claims.items():
+            if key not in filled and guard is not None:
+                yield from self._ask(guard, "release", claim)
+        for key, product in made.items():
+            if key not in refused:
+                one = Call(key, call.tags, call.options, call.counters)
+                self._remember(tickets[key], product, one, guard is None or key in claims)
+
+    # --- Writing
+
+    def set(self, call: Call, value: Any) -> Steps[None]:
+        """Store a value in every tier; what is loading meanwhile is not kept."""
+        yield from self.set_many({call.key: value}, call)
+
+    def set_many(self, values: Mapping[str, Any], call: Call) -> Steps[None]:
+        """Store values as `set` does, in one trip a store; `call` says how, not which."""
+        options = call.options
+        products = {
+            key: Product(value, options, ttl=options.lifetime(value))
+            for key, value in values.items()
+        }
+        for product in products.values():
+            product.protect(serialized=bool(self.stores))
+        keep = {k: p for k, p in products.items() if p.ttl is None or p.ttl > 0}
+        if self.stores:
+            items = [(key, product.payload) for key, product in keep.items()]
+        if self._listens and not self.listening:
+            yield from self._listen()
+        tickets = {key: self.tickets.open(key, call.tags) for key in keep}
+        try:
+            whole = True
+            for guard in reversed(self.stores):
+                ttls = [product.ttl for product in keep.values()]
+                answer = yield from self._ask(guard, "set_many", items, ttls, call.tags)
+                if answer is _AWAY:
+                    guard.owe("delete", list(keep))
+                    whole = False
+            for key, ticket in tickets.items():
+                self.drop_keys([key], but=ticket)
+                one = Call(key, call.tags, options, call.counters)
+                self._remember(ticket, keep[key], one, whole)
+        finally:
+            for ticket in tickets.values():
+                self.tickets.close(ticket)
+        if brief := [key for key in products if key not in keep]:
+            yield from self.delete(brief)
+
+    def delete(self, keys: Sequence[str]) -> Steps[int]:
+        """Invalidate keys; answers how many there were, as far as the tiers that answered know."""
+        gone = yield from self._order("delete", keys)
+        return max(gone, self.drop_keys(keys))
+
+    def delete_tags(self, tags: Sequence[str]) -> Steps[None]:
+        """Invalidate every value that carries one of the tags."""
+        yield from self._order("drop_tags", tags)
+        self.drop_tags(tags)
+
+    def delete_prefix(self, prefix: str) -> Steps[int]:
+        """Invalidate every key that starts so; answers how many there were."""
+        gone = yield from self._order("delete_prefix", [prefix])
+        return max(gone, self.drop_prefix(prefix))
+
+    def clear(self) -> Steps[None]:
+        """Invalidate everything."""
+        yield from self._order("clear", [])
+        self.drop_all()
+
+    def _order(self, method: str, targets: Sequence[str]) -> Steps[int]:
+        """Tell the stores of an invalidation, the authority first; what fails is owed."""
+        gone = 0
+        for guard in reversed(self.stores):
+            for arguments in _calls(method, targets):
+                answer = yield from self._ask(guard, method, *arguments)
+                if answer is _AWAY:
+                    guard.owe(method, targets)
+                    break
+                gone = max(gone, answer or 0)
+        return gone
+
+    # --- Steps that others are made of
+
+    def _ask(self, guard: Guard, method: str, *arguments: Any, **named: Any) -> Steps[Any]:
+        """Call a method of a store; _AWAY where that fails, or the store is left alone."""
+        if guard.away and (not guard.closed() or not (yield from self._settle(guard))):
+            return _AWAY
+        try:
+            answer = yield Ask(guard.store, method, arguments, named)
+        except Unavailable as error:
+            guard.failed(error)
+            return _AWAY
+        if guard.away:
+            guard.answered()
+        return answer
+
+    def _settle(self, guard: Guard) -> Steps[bool]:
+        """Pay what is owed to a store that may have come back."""
+        debts = guard.take_debts()
+        while debts:
+            method, targets = debts[0]
+            try:
+                for arguments in _calls(method, targets):
+                    yield Ask(guard.store, method, arguments, {})
+            except BaseException as error:
+                for method, targets in debts:
+                    guard.owe(method, targets)
+                if not isinstance(error, Unavailable):
+                    raise
+                guard.failed(error)
+                return False
+            del debts[0]
+        return True
+
+    def _fill(self, claims: list[tuple[Guard, Claim]], product: Product, call: Call) -> Steps[bool]:
+        """Store what was loaded, the authority first; False where that was invalidated."""
+        kept = True
+        for guard, claim in reversed(claims):
+            if not kept:
+                yield from self._ask(guard, "release", claim)
+                continue
+            ttl = product.ttl if guard is self._authority else self._bounded(product.ttl)
+            filled = yield from self._ask(guard, "fill", claim, product.payload, ttl)
+            if filled is False:
+                kept = False
+                call.counters.refused += 1
+            elif filled is _AWAY:
+                # It may have been stored all the same, and be fenced or not: nobody knows.
+                kept = False
+        return kept
+
+    def _release(self, claims: list[tuple[Guard, Claim]]) -> Steps[None]:
+        for guard, claim in claims:
+            yield from self._ask(guard, "release", claim)
+
+    def _slide(self, call: Call, entry: Entry) -> Steps[None]:
+        """Let a value live on, once it has used up a tenth of its time."""
+        memory, ttl = self.memory, call.options.ttl
+        if not call.options.sliding or memory is None:
+            return
+        assert isinstance(ttl, float)
+        if entry.deadline - memory.clock() < 0.9 * ttl:
+            memory.extend(call.key, self._bounded(ttl))
+            for guard in self.stores:
+                yield from self._ask(guard, "expire", call.key, ttl)
+
+    # --- The memory tier
+
+    def _remember(self, ticket: Ticket, product: Product, call: Call, whole: bool) -> None:
+        """Put a product into memory, unless it was invalidated on its way.
+
+        Args:
+            ticket: Opened before the product was made.
+            product: What to keep.
+            call: Its key and tags.
+            whole: Whether the authority knows it; else it is kept for the bound of staleness.
+        """
+        memory = self.memory
+        if memory is None:
+            return
+        kept, opens = product.form
+        with memory.lock:
+            if not ticket.valid:
+                return
+            ttl = self._bounded(product.ttl)
+            if not whole:
+                ttl = self.staleness if ttl is None else min(ttl, self.staleness)
+            alias = call.alias if opens is None else None
+            memory.put(call.key, kept, ttl=ttl, tags=call.tags, open=opens, alias=alias)
+
+    def _bounded(self, ttl: float | None) -> float | None:
+        """A time to live in memory: where changes cannot be heard, as long as staleness allows."""
+        if not self.stores or self.listening:
+            return ttl
+        return self.staleness if ttl is None else min(ttl, self.staleness)
+
+    def _told(self, guard: Guard) -> bool:
+        """Whether a store is no staler than it may be: one before the authority must be told."""
+        return guard is self._authority or self.listening or not self._listens
+
+    def drop_keys(self, keys: Sequence[str], but: Ticket | None = None) -> int:
+        """Drop keys from memory, and what is on its way there for them; answers how many."""
+        with self._changing():
+            self._withdraw(self.tickets.mark_keys(set(keys), but))
+            return sum(self.memory.delete(key) for key in keys) if self.memory is not None else 0
+
+    def drop_tags(self, tags: Sequence[str]) -> None:
+        """Drop what carries these tags from memory, and what is on its way there."""
+        with self._changing():
+            self._withdraw(self.tickets.mark_tags(tags))
+            if self.memory is not None:
+                self.memory.drop_tags(tags)
+
+    def drop_prefix(self, prefix: str) -> int:
+        """Drop the keys that start so from memory, and what is on its way there."""
+        with self._changing():
+            self._withdraw(self.tickets.mark_prefix(prefix))
+            return self.memory.delete_prefix(prefix) if self.memory is not None else 0
+
+    def drop_all(self) -> None:
+        """Drop everything from memory, and what is on its way there."""
+        with self._changing():
+            self._withdraw(self.tickets.mark_all())
+            if self.memory is not None:
+                self.memory.clear()
+
+    def _changing(self) -> contextlib.AbstractContextManager[Any]:
+        return self.memory.lock if self.memory is not None else contextlib.nullcontext()
+
+    def _withdraw(self, tickets: Iterable[Ticket]) -> None:
+        """Whoever asks from now on does not join a load that was invalidated."""
+        for ticket in tickets:
+            self.flights.detach(ticket.key)
+
+    # --- What others change
+
+    def _listen(self) -> Steps[None]:
+        """Make sure that changes are heard, or that it is known that they are not."""
+        authority = self._authority
+        assert authority is not None
+        if self._feed is None and not authority.away:
+            yield Apart(self._open_feed)
+
+    def _open_feed(self) -> None:
+        assert self._authority is not None
+        with _opening:
+            if self._feed is None:
+                self._feed = self._authority.store.listen(_Ear(self), self.staleness / 2)
+
+    def forget_parent(self) -> None:
+        """Start anew in a forked process: its threads did not come along."""
+        self._feed = None
+        self.listening = False
+        self.flights.forget()
+        self.tickets = Tickets()
+        if self.memory is not None:
+            self.memory.clear()
+
+    def close(self) -> Steps[None]:
+        """Stop listening and close the stores."""
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            yield Apart(feed.close)
+        self.listening = False
+        self.drop_all()
+        for guard in self.stores:
+            with contextlib.suppress(Unavailable):
+                yield Ask(guard.store, "close", (), {})
+
+    # --- Statistics
+
+    def stats(self) -> Stats:
+        """The counts of now."""
+        names = [guard.name for guard in self.stores]
+        tiers = [
+            TierState(
+                guard.name,
+                away=guard.away,
+                failures=guard.failures,
+                openings=guard.openings,
+                owes=guard.owes,
+            )
+            for guard in self.stores
+        ]
+        if (memory := self.memory) is not None:
+            tiers.insert(
+                0,
+                TierState(
+                    "memory", entries=len(memory), bytes=memory.bytes, evictions=memory.evictions
+                ),
+            )
+        counters = list(self.counters.values())
+        return Stats(
+            summed("total", counters, names),
+            {each.name: each.read() for each in counters},
+            tiers,
+            self.listening,
+        )
+
+
+class _Ear:
+    """What an engine does about changes that others make; a `Listener`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = weakref.ref(engine)
+
+    def changed(self, keys: Sequence[str]) -> None:
+        """Drop these keys."""
+        if engine := self._engine():
+            self._upper(engine, "delete", keys)
+            engine.drop_keys(keys)
+
+    def dropped(self, tags: Sequence[str]) -> None:
+        """Drop what carries these tags."""
+        if engine := self._engine():
+            self._upper(engine, "drop_tags", tags)
+            engine.drop_tags(tags)
+
+    def prefix_deleted(self, prefix: str) -> None:
+        """Drop the keys that start so."""
+        if engine := self._engine():
+            self._upper(engine, "delete_prefix", [prefix])
+            engine.drop_prefix(prefix)
+
+    def cleared(self) -> None:
+        """Drop everything."""
+        if engine := self._engine():
+            self._upper(engine, "clear", [])
+            engine.drop_all()
+
+    def cut(self, since: float) -> None:
+        """Let nothing live longer than the bound of staleness."""
+        if engine := self._engine():
+            with engine._changing():
+                engine.listening = False
+                if engine.memory is not None:
+                    engine.memory.keep_at_most(max(0.0, engine.staleness - since))
+
+    def restored(self) -> None:
+        """Drop everything, and keep what comes from now on for its whole time."""
+        if engine := self._engine():
+            self._upper(engine, "clear", [])
+            with engine._changing():
+                engine.drop_all()
+                engine.listening = True
+
+    @staticmethod
+    def _upper(engine: Engine, method: str, targets: Sequence[str]) -> None:
+        """Tell the stores before the authority."""
+        for guard in engine.stores[:-1]:
+            for arguments in _calls(method, targets):
+                try:
+                    getattr(guard.store, method)(*arguments)
+                except Unavailable as error:
+                    guard.failed(error)
+                    guard.owe(method, targets)
+
+
+def _calls(method: str, targets: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The arguments of each call of a store's method that an invalidation needs."""
+    if method == "clear":
+        return [()]
+    if method == "delete_prefix":
+        return [(target,) for target in targets]
+    return [(targets,)] if targets else []
+
+
+_opening = threading.Lock()  # a feed is opened once, whoever asks first
+
+
+def _forget_parents() -> None:
+    for engine in list(_engines):
+        engine.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)

@@ -1,0 +1,66 @@
+"""What a cache puts around a serialized value before a store gets it.
+
+    byte 0      the version of this layout
+    byte 1      flags: compressed, the value is None, the call raised
+    8 bytes     when it was written, seconds since 1970, a double
+    4 bytes     how many seconds the load took, a float
+    the rest    the serialized value
+
+Anything else, an older version and a body that does not inflate are misses.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+VERSION = 1
+COMPRESSED, NONE, RAISED = 1, 2, 4
+_HEAD = struct.Struct("<BBdf")
+_MOST = 256 * 1024 * 1024  # a body never inflates to more bytes than this
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An opened envelope.
+
+    Attributes:
+        flags: `NONE` and `RAISED`, or neither.
+        written: When it was written, in seconds since 1970.
+        load: How many seconds the load took.
+        body: The serialized value.
+    """
+
+    flags: int
+    written: float
+    load: float
+    body: bytes
+
+
+def seal(
+    body: bytes, *, flags: int = 0, written: float, load: float = 0.0, compress_over: int | None
+) -> bytes:
+    """An envelope around a body, which is compressed when that makes a large one smaller."""
+    if compress_over is not None and len(body) > compress_over:
+        smaller = zlib.compress(body, 1)
+        if len(smaller) < len(body):
+            body, flags = smaller, flags | COMPRESSED
+    return _HEAD.pack(VERSION, flags, written, load) + body
+
+
+def unseal(payload: bytes) -> Envelope | None:
+    """The opened envelope, or None where it cannot be read."""
+    if len(payload) < _HEAD.size or payload[0] != VERSION:
+        return None
+    _, flags, written, load = _HEAD.unpack_from(payload)
+    body = payload[_HEAD.size :]
+    if flags & COMPRESSED:
+        inflate = zlib.decompressobj()
+        try:
+            body = inflate.decompress(body, _MOST)
+        except zlib.error:
+            return None
+        if not inflate.eof:
+            return None
+    return Envelope(flags & (NONE | RAISED), written, load, body)

@@ -1,0 +1,148 @@
+"""Loads that are under way in this process: each key is loaded once, whoever asks meanwhile waits.
+
+A caller that finds no flight of its key leads one; others join it and get its outcome. A function
+that needs its own key while it loads it, directly or through other keys, would wait for itself
+forever: `join` sees that and says so, and the caller computes the value without a flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from contextvars import ContextVar
+from typing import Any, Final
+
+
+class _Sign:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+ABANDONED: Final = _Sign("ABANDONED")
+"""The outcome of a flight whose leader was cancelled or killed: ask again."""
+LATE: Final = _Sign("LATE")
+"""The flight had no outcome in time."""
+
+_chain: ContextVar[tuple[Flight, ...]] = ContextVar("labkit_cache_flights", default=())
+
+
+class Flight:
+    """One load that is under way."""
+
+    __slots__ = ("_future", "_lock", "chain", "outcome", "waits_for")
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._future: concurrent.futures.Future[Any] | None = None  # made for the first who waits
+        self.outcome: Any = None
+        self.chain: tuple[Flight, ...] = ()
+        self.waits_for: list[Flight] = []
+
+    def wait(self, seconds: float) -> Any:
+        """The outcome, or LATE; for a caller that has joined."""
+        future = self._join()
+        try:
+            return future.result(seconds)
+        except concurrent.futures.TimeoutError:
+            return LATE
+        finally:
+            self._leave()
+
+    async def wait_async(self, seconds: float) -> Any:
+        """The outcome, or LATE; for a caller that has joined."""
+        future = asyncio.wrap_future(self._join())
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), seconds)
+        except TimeoutError:
+            return LATE
+        finally:
+            self._leave()
+
+    def land(self, outcome: Any) -> None:
+        """Give the outcome to all who wait."""
+        with self._lock:
+            self.outcome = outcome
+            future = self._future
+        if future is not None:
+            future.set_result(outcome)
+
+    def _join(self) -> concurrent.futures.Future[Any]:
+        with self._lock:
+            if self._future is None:
+                self._future = concurrent.futures.Future()
+                if self.outcome is not None:
+                    self._future.set_result(self.outcome)
+            return self._future
+
+    def _leave(self) -> None:
+        if mine := _chain.get():
+            with self._lock:
+                for flight in mine:
+                    flight.waits_for.remove(self)
+
+    def waits_in_the_end_for(self, mine: tuple[Flight, ...]) -> bool:
+        """Whether it cannot land before one of these does."""
+        ahead, seen = [self], set()
+        while ahead:
+            flight = ahead.pop()
+            if flight in mine:
+                return True
+            if flight not in seen:
+                seen.add(flight)
+                ahead.extend(flight.waits_for)
+        return False
+
+
+class Flights:
+    """The loads of one cache that are under way."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew, in a process that was forked while others loaded."""
+        self._flights: dict[str, Flight] = {}
+
+    def join(self, key: str, *, anew: bool = False) -> tuple[Flight | None, bool]:
+        """The flight of a key, and whether the caller leads it; None: the caller must not wait.
+
+        Args:
+            key: The key.
+            anew: Lead a new one, which takes the place of one that is under way.
+        """
+        flight = Flight(_lock)
+        if anew:
+            self._flights[key] = found = flight
+        else:
+            found = self._flights.setdefault(key, flight)
+        mine = _chain.get()
+        if found is flight:
+            flight.chain = mine
+            _chain.set((*mine, flight))
+            return flight, True
+        if mine:
+            with _lock:
+                if found.waits_in_the_end_for(mine):
+                    return None, False
+                for each in mine:
+                    each.waits_for.append(found)
+        return found, False
+
+    def detach(self, key: str) -> None:
+        """Whoever asks for the key from now on does not join the flight that is under way."""
+        self._flights.pop(key, None)
+
+    def land(self, key: str, flight: Flight, outcome: Any) -> None:
+        """End a flight that the caller leads."""
+        _chain.set(flight.chain)
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        flight.land(outcome)
+
+
+# One for all caches: who waits for whom may lead from one cache into another.
+_lock = threading.Lock()

@@ -1,0 +1,111 @@
+"""How values are kept: what `Cache(...)` and `@cache.cached(...)` have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from labkit.clock import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from labkit.cache.serializers import Serializer
+
+TTL: TypeAlias = float | str | None
+"""Seconds, or a text such as "10m"; None: never expires."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """How values are kept.
+
+    Attributes:
+        ttl: How long a value lives, or a function that says so for each value.
+        jitter: By which share of it at most a time to live is shortened, at random, so that what
+            was stored together does not expire together; 0.1 is a tenth.
+        negative_ttl: How long None lives; `"same"` is as long as any value, 0 is not at all.
+        errors: For how long calls that raised one of these are remembered, and raise it again.
+        sliding: Whether a value that is read lives on for its whole time.
+        serializer: Turns values into bytes, for stores and for what is mutable.
+        copy: Whether callers are kept apart: each gets a value that it may change. What cannot be
+            changed is shared either way.
+        lease: Seconds after which the load of a key that has not ended is given to another caller.
+        compress_over: The size in bytes above which values are compressed in stores; None: never.
+    """
+
+    ttl: TTL | Callable[[Any], TTL]
+    jitter: float
+    negative_ttl: TTL
+    errors: Mapping[type[Exception], float | str]
+    sliding: bool
+    serializer: Serializer
+    copy: bool
+    lease: float
+    compress_over: int | None
+
+    def __post_init__(self) -> None:
+        if not callable(self.ttl):
+            object.__setattr__(self, "ttl", seconds("ttl", self.ttl))
+        if self.negative_ttl != "same":
+            object.__setattr__(
+                self, "negative_ttl", seconds("negative_ttl", self.negative_ttl, zero=True)
+            )
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter is {self.jitter!r}; expected a share from 0 up to below 1")
+        errors = {kind: seconds(f"errors[{kind.__name__}]", t) for kind, t in self.errors.items()}
+        object.__setattr__(self, "errors", errors)
+        object.__setattr__(self, "lease", seconds("lease", self.lease))
+        if self.sliding and (self.ttl is None or callable(self.ttl)):
+            raise ValueError("sliding=True needs a ttl that is a time, to start anew at each read")
+
+    def but(self, **changes: Any) -> Options:
+        """These options with some of them changed; what is UNSET was not given."""
+        given = {name: value for name, value in changes.items() if value is not UNSET}
+        return dataclasses.replace(self, **given) if given else self
+
+    def lifetime(self, value: Any) -> float | None:
+        """Seconds that a value shall live, None for ever; 0 or less: do not keep it."""
+        if value is None and self.negative_ttl != "same":
+            ttl: Any = self.negative_ttl
+        elif callable(self.ttl):
+            ttl = seconds("the ttl of a value", self.ttl(value), zero=True)
+        else:
+            ttl = self.ttl
+        return self._shortened(ttl)
+
+    def error_lifetime(self, error: BaseException) -> float | None:
+        """Seconds that an error shall be remembered; 0: do not."""
+        for kind, ttl in self.errors.items():
+            if isinstance(error, kind):
+                return self._shortened(ttl)  # type: ignore[arg-type]
+        return 0.0
+
+    def _shortened(self, ttl: float | None) -> float | None:
+        if ttl is None or not self.jitter:
+            return ttl
+        return ttl * (1 - self.jitter * random.random())
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Any = _Unset()
+"""Stands for an option that was not given."""
+
+
+def seconds(name: str, ttl: Any, *, zero: bool = False) -> float | None:
+    """A time to live in seconds.
+
+    Raises:
+        ValueError: It is negative, or 0 where that makes no sense; the message names it.
+    """
+    if ttl is None:
+        return None
+    found = duration(ttl)
+    if found < 0 or (found == 0 and not zero):
+        raise ValueError(f"{name} is {ttl!r}; expected a time above 0, or None for ever")
+    return found

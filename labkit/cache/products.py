@@ -1,0 +1,199 @@
+"""What a load made or a store held, in the forms in which it is handed out, kept and stored."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from labkit.cache import envelope
+from labkit.cache.copies import copy_of, shareable
+from labkit.cache.serializers import Undecodable, Unserializable, prove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labkit.cache.options import Options
+
+
+class Product:
+    """A value, or the error that a call raised.
+
+    Attributes:
+        value: The value, or the error.
+        raised: Which of the two.
+        ttl: Seconds that it has to live, None for ever; 0 or less: it is not kept.
+        load: How many seconds the load took.
+    """
+
+    __slots__ = ("_body", "_form", "_options", "_payload", "load", "raised", "ttl", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        options: Options,
+        *,
+        raised: bool = False,
+        ttl: float | None,
+        load: float = 0.0,
+        body: bytes | None = None,
+        payload: bytes | None = None,
+    ) -> None:
+        self.value = value
+        self.raised = raised
+        self.ttl = ttl
+        self.load = load
+        self._options = options
+        self._body = body
+        self._payload = payload
+        self._form: tuple[Any, Callable[[Any], Any] | None] | None = None
+
+    def given(self) -> Any:
+        """The value for the caller who loaded it.
+
+        Raises:
+            Exception: What the call raised.
+        """
+        if self.raised:
+            raise self.value
+        return self.value
+
+    def shared(self) -> Any:
+        """The value for another caller, who may change it without changing anyone else's.
+
+        Raises:
+            Exception: What the call raised, the same object for all.
+        """
+        if self.raised:
+            raise self.value
+        kept, opened = self.form
+        return kept if opened is None else opened(kept)
+
+    def protect(self, *, serialized: bool) -> None:
+        """Settle the form that others get, before the first caller can change the value.
+
+        Args:
+            serialized: Whether what can change is kept as bytes; else it is copied.
+        """
+        if self.raised:
+            self._form = self.value, _raise_anew
+        elif not self._options.copy or shareable(self.value):
+            self._form = self.value, None
+        elif serialized:
+            self._form = self.body, self._options.serializer.loads
+        else:
+            self._form = copy_of(self.value), copy_of
+
+    @property
+    def form(self) -> tuple[Any, Callable[[Any], Any] | None]:
+        """What is kept in memory, and the function that makes a caller's value of it."""
+        assert self._form is not None, "protect() comes first"
+        return self._form
+
+    @property
+    def body(self) -> bytes:
+        """The serialized value; it was read back once, and was equal.
+
+        Raises:
+            Unserializable: The serializer cannot store it faithfully.
+        """
+        if self._body is None:
+            if self.raised:
+                self._body = _error_body(self.value)
+            elif self.value is None:
+                self._body = b""
+            else:
+                self._body = prove(self._options.serializer, self.value)
+        return self._body
+
+    @property
+    def payload(self) -> bytes:
+        """What stores get.
+
+        Raises:
+            Unserializable: The serializer cannot store the value faithfully.
+        """
+        if self._payload is None:
+            flags = envelope.RAISED if self.raised else 0
+            if not self.raised and self.value is None:
+                flags = envelope.NONE
+            self._payload = envelope.seal(
+                self.body,
+                flags=flags,
+                written=time.time(),
+                load=self.load,
+                compress_over=self._options.compress_over,
+            )
+        return self._payload
+
+
+def opened(payload: bytes, ttl: float | None, options: Options) -> Product | None:
+    """The product that a store held, or None where it cannot be read."""
+    found = envelope.unseal(payload)
+    if found is None:
+        return None
+    value: Any = None
+    raised = bool(found.flags & envelope.RAISED)
+    if raised:
+        value = _error_of(found.body, options)
+        if value is None:
+            return None
+    elif not found.flags & envelope.NONE:
+        try:
+            value = options.serializer.loads(found.body)
+        except Undecodable:
+            return None
+    return Product(
+        value,
+        options,
+        raised=raised,
+        ttl=ttl,
+        load=found.load,
+        body=found.body,
+        payload=payload,
+    )
+
+
+def _raise_anew(error: BaseException) -> Any:
+    # One object raised by many callers would collect all their tracebacks.
+    raise _again(type(error), error.args) or error
+
+
+def _error_body(error: BaseException) -> bytes:
+    try:
+        return msgspec.msgpack.encode((_name(type(error)), error.args))
+    except (TypeError, OverflowError) as why:
+        raise Unserializable(
+            f"{type(error).__name__} is remembered by errors=, and its arguments cannot be stored: "
+            f"{why}"
+        ) from error
+
+
+def _error_of(body: bytes, options: Options) -> BaseException | None:
+    """The error again: only of the classes that the owner named, never one that the bytes name."""
+    try:
+        name, arguments = msgspec.msgpack.decode(body, type=tuple[str, tuple[Any, ...]])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    for kind in options.errors:
+        for known in (kind, *_descendants(kind)):
+            if _name(known) == name:
+                return _again(known, arguments)
+    return None
+
+
+def _again(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException | None:
+    try:
+        return kind(*arguments)
+    except Exception:
+        return None
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _descendants(kind: type) -> list[type]:
+    below: list[type] = kind.__subclasses__()
+    return below + [each for child in below for each in _descendants(child)]

@@ -1,0 +1,203 @@
+"""What a cache counts.
+
+A hit in memory adds one to one number. Everything that happens behind it is slow enough to be
+timed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+_SAMPLES = 1000
+
+
+class Counters:
+    """The running counts of one function, or of the calls of the cache's own methods."""
+
+    __slots__ = (
+        "errors",
+        "load_seconds",
+        "load_times",
+        "loads",
+        "memory_hits",
+        "misses",
+        "name",
+        "refused",
+        "store_hits",
+        "store_times",
+        "waits",
+    )
+
+    def __init__(self, name: str, stores: Sequence[str]) -> None:
+        self.name = name
+        self.memory_hits = 0
+        self.store_hits = dict.fromkeys(stores, 0)
+        self.misses = 0
+        self.loads = 0
+        self.errors = 0
+        self.waits = 0
+        self.refused = 0
+        self.load_seconds = 0.0
+        self.load_times: deque[float] = deque(maxlen=_SAMPLES)
+        self.store_times: dict[str, deque[float]] = {n: deque(maxlen=_SAMPLES) for n in stores}
+
+    def loaded(self, seconds: float, *, failed: bool) -> None:
+        """Count a load."""
+        self.loads += 1
+        self.errors += failed
+        self.load_seconds += seconds
+        self.load_times.append(seconds)
+
+    def read(self) -> Counts:
+        """The counts of now."""
+        hits = {"memory": self.memory_hits, **self.store_hits}
+        load = self.load_seconds / self.loads if self.loads else 0.0
+        return Counts(
+            self.name,
+            hits,
+            self.misses,
+            self.loads,
+            self.errors,
+            self.waits,
+            self.refused,
+            load * (sum(hits.values()) + self.waits),
+            _percentiles(self.load_times),
+            {name: _percentiles(times) for name, times in self.store_times.items()},
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What was counted until now, for one function or for all.
+
+    Attributes:
+        name: The function, "" for `cache.get` and its like, "total" for all together.
+        hits: How many values came from each tier.
+        misses: How many calls found their value in no tier; all but those that waited loaded it.
+        loads: How often a loader ran.
+        errors: How often it raised.
+        waits: How many calls got their value from a load that another caller had begun.
+        refused: How many loaded values were not kept, because something invalidated them meanwhile.
+        time_saved: Seconds of loading that hits and waits made unnecessary: their number times the
+            mean time of a load, an estimate.
+        load_seconds: The 50th, 95th and 99th percentile of the last 1,000 loads.
+        store_seconds: The same of the last 1,000 reads of each store.
+    """
+
+    name: str
+    hits: dict[str, int]
+    misses: int
+    loads: int
+    errors: int
+    waits: int
+    refused: int
+    time_saved: float
+    load_seconds: tuple[float, float, float] | None
+    store_seconds: dict[str, tuple[float, float, float] | None]
+
+    @property
+    def hit_ratio(self) -> float:
+        """Hits of all tiers among all calls; 0 where there was none."""
+        hits = sum(self.hits.values())
+        return hits / (hits + self.misses) if hits + self.misses else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class TierState:
+    """How one tier is.
+
+    Attributes:
+        name: "memory", "redis", "file" or what a user's store is called.
+        entries: How many values it holds; None where that is not known.
+        bytes: Their size; None where that is not known.
+        evictions: How many it gave up for want of room.
+        away: Whether it is left alone at the moment, because it failed.
+        failures: How often it did not do what it was asked.
+        openings: How often it was left alone.
+        owes: How many invalidations it has not heard of.
+    """
+
+    name: str
+    entries: int | None = None
+    bytes: int | None = None
+    evictions: int | None = None
+    away: bool = False
+    failures: int = 0
+    openings: int = 0
+    owes: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Stats:
+    """The statistics of a cache.
+
+    Attributes:
+        total: All calls together.
+        functions: The calls by function; "" stands for the cache's own methods.
+        tiers: The tiers, nearest first.
+        listening: Whether the memory tier hears what other processes change.
+    """
+
+    total: Counts
+    functions: dict[str, Counts]
+    tiers: list[TierState]
+    listening: bool
+
+    def frame(self) -> pd.DataFrame:
+        """The counts as a frame: one row a function and one for all, one column a number."""
+        import pandas as pd
+
+        return pd.DataFrame([row_of(c) for c in [*self.functions.values(), self.total]]).set_index(
+            "name"
+        )
+
+
+def row_of(counts: Counts) -> dict[str, Any]:
+    """The counts of a function as one flat row."""
+    row: dict[str, Any] = {"name": counts.name or "(direct)"}
+    row |= {f"{tier}_hits": hits for tier, hits in counts.hits.items()}
+    row |= {name: getattr(counts, name) for name in ("misses", "loads", "errors", "waits")}
+    row |= {"refused": counts.refused, "hit_ratio": counts.hit_ratio}
+    row["time_saved"] = counts.time_saved
+    for share, value in zip(_SHARES, counts.load_seconds or [None] * 3, strict=True):
+        row[f"load_p{share}"] = value
+    return row
+
+
+def summed(name: str, counts: Iterable[Counters], stores: Sequence[str]) -> Counts:
+    """All calls together."""
+    total = Counters(name, stores)
+    saved = 0.0
+    for each in counts:
+        total.memory_hits += each.memory_hits
+        total.misses += each.misses
+        total.loads += each.loads
+        total.errors += each.errors
+        total.waits += each.waits
+        total.refused += each.refused
+        total.load_seconds += each.load_seconds
+        total.load_times.extend(each.load_times)
+        for store in stores:
+            total.store_hits[store] += each.store_hits[store]
+            total.store_times[store].extend(each.store_times[store])
+        saved += each.read().time_saved
+    return dataclasses.replace(total.read(), time_saved=saved)
+
+
+_SHARES = (50, 95, 99)
+
+
+def _percentiles(times: Iterable[float]) -> tuple[float, float, float] | None:
+    ordered = sorted(times)
+    if not ordered:
+        return None
+    last = len(ordered) - 1
+    p50, p95, p99 = (ordered[round(last * share / 100)] for share in _SHARES)
+    return p50, p95, p99

@@ -1,0 +1,144 @@
+"""What the operations of a cache consist of.
+
+An operation is written once, as a generator of steps. A step knows how to be done at once and how
+to be awaited: `run` carries out an operation for a `Cache`, `run_async` for an `AsyncCache`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import TypeAlias
+
+    from labkit.cache.flights import Flight
+
+    Steps: TypeAlias = Generator["Step", Any, "T"]
+
+T = TypeVar("T")
+
+
+class Step(Protocol):
+    """One thing to wait for."""
+
+    def now(self) -> Any:
+        """Do it, and return what came out."""
+
+    async def later(self) -> Any:
+        """Do it without blocking the event loop, and return what came out."""
+
+
+class Ask:
+    """Call a method of a store."""
+
+    __slots__ = ("_arguments", "_method", "_named", "_store")
+
+    def __init__(self, store: Any, method: str, arguments: tuple[Any, ...], named: Any) -> None:
+        self._store = store
+        self._method = method
+        self._arguments = arguments
+        self._named = named
+
+    def now(self) -> Any:
+        """The method's answer."""
+        return getattr(self._store, self._method)(*self._arguments, **self._named)
+
+    async def later(self) -> Any:
+        """The method's answer; a method that blocks runs in a thread."""
+        method = getattr(self._store, self._method)
+        if self._store.blocking:
+            return await asyncio.to_thread(method, *self._arguments, **self._named)
+        answer = method(*self._arguments, **self._named)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+class Load:
+    """Call a loader; the outcome is its value and False, or its error and True."""
+
+    __slots__ = ("_loader",)
+
+    def __init__(self, loader: Callable[[], Any]) -> None:
+        self._loader = loader
+
+    def now(self) -> tuple[Any, bool]:
+        """The outcome."""
+        try:
+            return self._loader(), False
+        except Exception as error:
+            return error, True
+
+    async def later(self) -> tuple[Any, bool]:
+        """The outcome."""
+        try:
+            value = self._loader()
+            return (await value if inspect.isawaitable(value) else value), False
+        except Exception as error:
+            return error, True
+
+
+class Join:
+    """Wait for the outcome of a flight."""
+
+    __slots__ = ("_flight", "_seconds")
+
+    def __init__(self, flight: Flight, seconds: float) -> None:
+        self._flight = flight
+        self._seconds = seconds
+
+    def now(self) -> Any:
+        """The outcome, or LATE."""
+        return self._flight.wait(self._seconds)
+
+    async def later(self) -> Any:
+        """The outcome, or LATE."""
+        return await self._flight.wait_async(self._seconds)
+
+
+class Apart:
+    """Call a function that blocks for a moment."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+
+    def now(self) -> Any:
+        """What it returns."""
+        return self._function()
+
+    async def later(self) -> Any:
+        """What it returns, from a thread."""
+        return await asyncio.to_thread(self._function)
+
+
+def run(steps: Steps[T]) -> T:
+    """Carry out an operation."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = step.now()
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+async def run_async(steps: Steps[T]) -> T:
+    """Carry out an operation without blocking the event loop."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = await step.later()
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
