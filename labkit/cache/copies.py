@@ -31,10 +31,10 @@ _IMMUTABLE = frozenset(
         *(dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, ZoneInfo, re.Pattern),
         *(PurePosixPath, PureWindowsPath, PosixPath, WindowsPath),
         *(types.EllipsisType, types.NotImplementedType, types.ModuleType),
-        *(types.FunctionType, types.BuiltinFunctionType),
+        types.FunctionType,
     }
 )
-_PLAIN_BASES = frozenset({object, ABC, typing.Generic, typing.Protocol})
+_PLAIN_BASES = frozenset({object, ABC, typing.Generic})
 
 
 def shareable(value: Any) -> bool:
@@ -51,6 +51,8 @@ def shareable(value: Any) -> bool:
             return all(map(shareable, value))
         if issubclass(kind, (type, enum.Enum)):
             return True
+        if kind is types.BuiltinFunctionType:
+            return shareable(value.__self__)  # of a module, or bound to an object
         fields = _fields(kind)
         return fields is not None and all(shareable(getattr(value, name, None)) for name in fields)
     except RecursionError:

@@ -20,6 +20,7 @@ import weakref
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from labkit.cache import flights
 from labkit.cache.backends.base import Busy, Claim, Found
 from labkit.cache.errors import Unavailable
 from labkit.cache.flights import ABANDONED, LATE, Flights
@@ -111,6 +112,8 @@ class Engine:
         self.counters: dict[str, Counters] = {}
         self.direct = self.counters_for("")
         self._authority = self.stores[-1] if self.stores else None
+        # The one tier there is, if it is a store: a hit there needs nothing of what follows.
+        self._only = self.stores[0] if memory is None and len(self.stores) == 1 else None
         self._wants_ttl = memory is not None or len(self.stores) > 1
         self._feed: Any = None
         self._listens = bool(
@@ -150,6 +153,13 @@ class Engine:
 
     def load(self, call: Call, *, refresh: bool = False) -> Steps[Any]:
         """The value of a key, loaded where no tier has it, once for all who ask meanwhile."""
+        asked = False
+        product: Any
+        if self._only is not None and not refresh and not self._only.rests():
+            product, _ = yield from self._read(self._only, call)
+            if product is not None:
+                return product.given()
+            asked = True
         while True:
             flight, leads = self.flights.join(call.key, anew=refresh)
             if flight is None:  # it is loaded further up, by a function that needs it itself
@@ -164,23 +174,22 @@ class Engine:
                 return product.shared()
         product = ABANDONED
         try:
-            product = yield from self._lead(call, refresh)
+            product = yield from self._lead(call, refresh, asked)
+            if flight.close():
+                product.protect(serialized=bool(self.stores))
         except Exception as error:
             product = Product(error, call.options, raised=True, ttl=0)
         finally:
             self.flights.land(call.key, flight, product)
         return product.given()
 
-    def _lead(self, call: Call, refresh: bool) -> Steps[Product]:
+    def _lead(self, call: Call, refresh: bool, asked: bool) -> Steps[Product]:
         memory = self.memory
         if memory is not None and not refresh:
             entry = memory.find(call.key)
             if entry is not None:  # another load has just ended, or the value is sliding
                 yield from self._slide(call, entry)
-                value = self.hit(entry, call)
-                product = Product(value, call.options, ttl=None)
-                product.protect(serialized=bool(self.stores))
-                return product
+                return Product(self.hit(entry, call), call.options, ttl=None)
         if self._listens and not self.listening:
             yield from self._listen()
         if refresh:  # what is loading already is older than what this will load
@@ -192,7 +201,7 @@ class Engine:
             for guard in self.stores:
                 if guard.rests() or not self._told(guard):
                     continue
-                got = yield from self._find_or_claim(guard, call, refresh)
+                got = yield from self._find_or_claim(guard, call, refresh, asked)
                 if isinstance(got, Claim):
                     claims.append((guard, got))
                 elif got is not None:
@@ -204,11 +213,10 @@ class Engine:
                 whole = bool(claims) and claims[-1][0] is self._authority
             else:
                 product, whole = found, True
-                product.protect(serialized=True)
             if product.ttl is not None and product.ttl <= 0:
                 yield from self._release(claims)
                 return product
-            kept = yield from self._fill(claims, product, call)
+            kept = not claims or (yield from self._fill(claims, product, call))
             claims = []
             if kept:
                 self._remember(ticket, product, call, whole)
@@ -230,17 +238,15 @@ class Engine:
         call.counters.loaded(seconds, failed=raised)
         options = call.options
         ttl = options.error_lifetime(value) if raised else options.lifetime(value)
-        product = Product(value, options, raised=raised, ttl=ttl, load=seconds)
-        product.protect(serialized=bool(self.stores))
-        return product
+        return Product(value, options, raised=raised, ttl=ttl, load=seconds)
 
     def _find_or_claim(
-        self, guard: Guard, call: Call, refresh: bool
+        self, guard: Guard, call: Call, refresh: bool, asked: bool
     ) -> Steps[Product | Claim | None]:
         """The store's value or the right to fill it; None where the store is of no use now."""
         key, tags, options = call.key, call.tags, call.options
         force = refresh or guard is not self._authority
-        if not refresh:
+        if not refresh and not asked:
             product, unreadable = yield from self._read(guard, call)
             if product is not None:
                 return product
@@ -254,7 +260,7 @@ class Engine:
             if isinstance(got, Claim):
                 return got
             if isinstance(got, Found):
-                product = opened(got.payload, got.ttl, options)
+                product = opened(got, options)
                 if product is None:
                     force = True
                     continue
@@ -277,7 +283,7 @@ class Engine:
         found = yield from self._ask(guard, "get", call.key, call.tags, ttl=self._wants_ttl)
         if found is _AWAY or found is None:
             return None, False
-        product = opened(found.payload, found.ttl, call.options)
+        product = opened(found, call.options)
         if product is None:
             return None, True
         call.counters.store_times[guard.name].append(perf_counter() - start)
@@ -288,58 +294,40 @@ class Engine:
         return product, False
 
     def _look_up(self, call: Call) -> Steps[Product | None]:
-        """The value of the first store that has it, which goes to the tiers before that store."""
+        """The value of the first store that has it, which memory then has too."""
         if self._listens and not self.listening:
             yield from self._listen()
-        ticket = self.tickets.open(call.key, call.tags)
-        claims: list[tuple[Guard, Claim]] = []
+        ticket = self.tickets.open(call.key, None)
         try:
             for guard in self.stores:
-                if not self._told(guard):
-                    continue
-                product, _ = yield from self._read(guard, call)
-                if product is not None:
-                    if self.memory is not None:
-                        product.protect(serialized=True)
-                    yield from self._fill(claims, product, call)
-                    claims = []
-                    self._remember(ticket, product, call, whole=True)
-                    return product
-                if guard is not self._authority:
-                    claim = yield from self._ask(
-                        guard, "claim", call.key, call.tags, lease=call.options.lease, force=True
-                    )
-                    if isinstance(claim, Claim):
-                        claims.append((guard, claim))
-            yield from self._release(claims)
+                if self._told(guard):
+                    product, _ = yield from self._read(guard, call)
+                    if product is not None:
+                        self._remember(ticket, product, call, whole=True)
+                        return product
             return None
         finally:
             self.tickets.close(ticket)
 
     def get_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
-        """The values that some tier has, by their keys."""
-        found: dict[str, Any] = {}
-        products = yield from self._look_up_many(keys, options, found)
-        for key, product in products.items():
-            found[key] = product.given()
-        return {key: found[key] for key in keys if key in found}
+        """The values that some tier has, by their keys, in their order."""
+        found = yield from self._look_up_many(keys, options)
+        return {key: found[key] for key in keys if key in found} if len(found) > 1 else found
 
-    def _look_up_many(
-        self, keys: Sequence[str], options: Options, found: dict[str, Any]
-    ) -> Steps[dict[str, Product]]:
-        """Put into `found` what memory has; the products that stores have are returned."""
+    def _look_up_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
         counters, memory = self.direct, self.memory
+        found: dict[str, Any] = {}
         missing = list(dict.fromkeys(keys))
+        tickets: dict[str, Ticket] = {}
         if memory is not None:
             for key in missing:
                 if (entry := memory.find(key)) is not None:
                     counters.memory_hits += 1
                     found[key] = entry.value if entry.open is None else entry.open(entry.value)
             missing = [key for key in missing if key not in found]
-        products: dict[str, Product] = {}
-        if missing and self._listens and not self.listening:
-            yield from self._listen()
-        tickets = {key: self.tickets.open(key, ()) for key in missing}
+            if missing and self._listens and not self.listening:
+                yield from self._listen()
+            tickets = {key: self.tickets.open(key, None) for key in missing}
         try:
             for guard in self.stores:
                 if not missing or not self._told(guard):
@@ -347,21 +335,23 @@ class Engine:
                 answers = yield from self._ask(guard, "get_many", missing, ttl=self._wants_ttl)
                 if answers is _AWAY:
                     continue
+                absent = []
                 for key, answer in zip(missing, answers, strict=True):
-                    product = answer and opened(answer.payload, answer.ttl, options)
-                    if product is not None:
-                        products[key] = product
-                        counters.store_hits[guard.name] += 1
-                        if memory is not None:
-                            product.protect(serialized=True)
-                            call = Call(key, (), options, counters)
-                            self._remember(tickets[key], product, call, whole=True)
-                missing = [key for key in missing if key not in products]
+                    product = answer and opened(answer, options)
+                    if product is None:
+                        absent.append(key)
+                        continue
+                    found[key] = product.given()
+                    if memory is not None:
+                        call = Call(key, (), options, counters)
+                        self._remember(tickets[key], product, call, whole=True)
+                counters.store_hits[guard.name] += len(missing) - len(absent)
+                missing = absent
             counters.misses += len(missing)
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
-        return products
+        return found
 
     def load_many(
         self, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
@@ -377,8 +367,7 @@ class Engine:
         found: dict[str, Any] = {}
         patience = time.monotonic() + call.options.lease
         while missing := [key for key in wanted if key not in found]:
-            products = yield from self._look_up_many(missing, call.options, found)
-            found |= {key: product.given() for key, product in products.items()}
+            found |= yield from self._look_up_many(missing, call.options)
             missing = [key for key in missing if key not in found]
             if not missing:
                 break
@@ -399,7 +388,7 @@ class Engine:
         self, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
     ) -> Steps[tuple[dict[str, Any], set[str], list[str]]]:
         """Load what nobody else loads: values, the keys that have none, and those to wait for."""
-        flights: dict[str, Flight] = {}
+        led: dict[str, Flight] = {}
         alone: list[str] = []  # the keys that this very caller loads further up
         joined: dict[str, Flight] = {}
         for key in keys:
@@ -407,26 +396,24 @@ class Engine:
             if flight is None:
                 alone.append(key)
             else:
-                (flights if leads else joined)[key] = flight
-        landings: dict[str, Any] = dict.fromkeys(flights, ABANDONED)
-        tickets = {key: self.tickets.open(key, call.tags) for key in flights}
+                (led if leads else joined)[key] = flight
+        landings: dict[str, Any] = dict.fromkeys(led, ABANDONED)
+        tickets = {key: self.tickets.open(key, call.tags) for key in led}
         found: dict[str, Any] = {}
         busy: list[str] = []
         claims: dict[str, Claim] = {}
         try:
-            claims, busy = yield from self._claim_many(list(flights), call)
-            mine = [key for key in flights if key not in busy] + alone
+            claims, busy = yield from self._claim_many(list(led), call)
+            mine = [key for key in led if key not in busy] + alone
             if mine:
                 batch = yield from self._compute(self._batch(mine, loader, call))
                 if batch.raised:
                     landings = dict.fromkeys(mine, batch)
                 found = {key: value for key, value in batch.given().items() if key in mine}
-            kept = [key for key in found if key in flights]
+            kept = [key for key in found if key in led]
             for key in kept:
                 options = call.options
-                product = Product(found[key], options, ttl=options.lifetime(found[key]))
-                product.protect(serialized=bool(self.stores))
-                landings[key] = product
+                landings[key] = Product(found[key], options, ttl=options.lifetime(found[key]))
             yield from self._fill_many(claims, landings, tickets, call)
         except GeneratorExit:
             raise
@@ -436,8 +423,11 @@ class Engine:
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
-            for key in reversed(flights):
-                self.flights.land(key, flights[key], landings.get(key, ABANDONED))
+            for key in reversed(led):
+                product = landings.get(key, ABANDONED)
+                if isinstance(product, Product) and led[key].close():
+                    product.protect(serialized=bool(self.stores))
+                self.flights.land(key, led[key], product)
         absent = {key for key in mine if key not in found}
         for key, flight in joined.items():
             product = yield Join(flight, call.options.lease)
@@ -514,8 +504,6 @@ class Engine:
             key: Product(value, options, ttl=options.lifetime(value))
             for key, value in values.items()
         }
-        for product in products.values():
-            product.protect(serialized=bool(self.stores))
         keep = {k: p for k, p in products.items() if p.ttl is None or p.ttl > 0}
         if self.stores:
             items = [(key, product.payload) for key, product in keep.items()]
@@ -609,7 +597,7 @@ class Engine:
         """Store what was loaded, the authority first; False where that was invalidated."""
         kept = True
         for guard, claim in reversed(claims):
-            if not kept:
+            if not kept or (product.tags is not None and product.tags != tuple(claim.tags)):
                 yield from self._ask(guard, "release", claim)
                 continue
             ttl = product.ttl if guard is self._authority else self._bounded(product.ttl)
@@ -648,9 +636,14 @@ class Engine:
             call: Its key and tags.
             whole: Whether the authority knows it; else it is kept for the bound of staleness.
         """
-        memory = self.memory
+        memory, tags = self.memory, product.tags
         if memory is None:
             return
+        if tags is None:
+            tags = tuple(call.tags)
+        elif ticket.tags is not None and not set(tags).issubset(ticket.tags):
+            return  # nobody would have marked the ticket when one of these was dropped
+        product.protect(serialized=bool(self.stores))
         kept, opens = product.form
         with memory.lock:
             if not ticket.valid:
@@ -659,7 +652,7 @@ class Engine:
             if not whole:
                 ttl = self.staleness if ttl is None else min(ttl, self.staleness)
             alias = call.alias if opens is None else None
-            memory.put(call.key, kept, ttl=ttl, tags=call.tags, open=opens, alias=alias)
+            memory.put(call.key, kept, ttl=ttl, tags=tags, open=opens, alias=alias)
 
     def _bounded(self, ttl: float | None) -> float | None:
         """A time to live in memory: where changes cannot be heard, as long as staleness allows."""
@@ -726,6 +719,8 @@ class Engine:
         self.listening = False
         self.flights.forget()
         self.tickets = Tickets()
+        for guard in self.stores:
+            guard.forget_parent()
         if self.memory is not None:
             self.memory.clear()
 
@@ -842,6 +837,9 @@ _opening = threading.Lock()  # a feed is opened once, whoever asks first
 
 
 def _forget_parents() -> None:
+    global _opening
+    _opening = threading.Lock()
+    flights.forget_parent()
     for engine in list(_engines):
         engine.forget_parent()
 

@@ -13,29 +13,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 
 VERSION = 1
 COMPRESSED, NONE, RAISED = 1, 2, 4
 _HEAD = struct.Struct("<BBdf")
+_SIZE = _HEAD.size
 _MOST = 256 * 1024 * 1024  # a body never inflates to more bytes than this
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """An opened envelope.
-
-    Attributes:
-        flags: `NONE` and `RAISED`, or neither.
-        written: When it was written, in seconds since 1970.
-        load: How many seconds the load took.
-        body: The serialized value.
-    """
-
-    flags: int
-    written: float
-    load: float
-    body: bytes
 
 
 def seal(
@@ -49,13 +32,19 @@ def seal(
     return _HEAD.pack(VERSION, flags, written, load) + body
 
 
-def unseal(payload: bytes) -> Envelope | None:
-    """The opened envelope, or None where it cannot be read."""
-    if len(payload) < _HEAD.size or payload[0] != VERSION:
+def unseal(payload: bytes) -> tuple[int, float, float, bytes] | None:
+    """What an envelope holds, or None where it cannot be read.
+
+    Returns:
+        The flags `NONE` and `RAISED` or neither, when it was written in seconds since 1970, how
+        many seconds the load took, and the serialized value.
+    """
+    if len(payload) < _SIZE or payload[0] != VERSION:
         return None
     _, flags, written, load = _HEAD.unpack_from(payload)
-    body = payload[_HEAD.size :]
+    body = payload[_SIZE:]
     if flags & COMPRESSED:
+        flags -= COMPRESSED
         inflate = zlib.decompressobj()
         try:
             body = inflate.decompress(body, _MOST)
@@ -63,4 +52,4 @@ def unseal(payload: bytes) -> Envelope | None:
             return None
         if not inflate.eof:
             return None
-    return Envelope(flags & (NONE | RAISED), written, load, body)
+    return flags, written, load, body

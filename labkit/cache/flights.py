@@ -27,20 +27,22 @@ ABANDONED: Final = _Sign("ABANDONED")
 LATE: Final = _Sign("LATE")
 """The flight had no outcome in time."""
 
+# One for all caches: who waits for whom may lead from one cache into another.
+_lock = threading.Lock()
 _chain: ContextVar[tuple[Flight, ...]] = ContextVar("labkit_cache_flights", default=())
 
 
 class Flight:
     """One load that is under way."""
 
-    __slots__ = ("_future", "_lock", "chain", "outcome", "waits_for")
+    __slots__ = ("_future", "chain", "closed", "joined", "outcome", "waits_for")
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
+    def __init__(self) -> None:
         self._future: concurrent.futures.Future[Any] | None = None  # made for the first who waits
         self.outcome: Any = None
         self.chain: tuple[Flight, ...] = ()
         self.waits_for: list[Flight] = []
+        self.joined = self.closed = False
 
     def wait(self, seconds: float) -> Any:
         """The outcome, or LATE; for a caller that has joined."""
@@ -62,16 +64,22 @@ class Flight:
         finally:
             self._leave()
 
+    def close(self) -> bool:
+        """Let nobody join from now on; answers whether somebody has."""
+        with _lock:
+            self.closed = True
+            return self.joined
+
     def land(self, outcome: Any) -> None:
         """Give the outcome to all who wait."""
-        with self._lock:
+        with _lock:
             self.outcome = outcome
             future = self._future
         if future is not None:
             future.set_result(outcome)
 
     def _join(self) -> concurrent.futures.Future[Any]:
-        with self._lock:
+        with _lock:
             if self._future is None:
                 self._future = concurrent.futures.Future()
                 if self.outcome is not None:
@@ -80,7 +88,7 @@ class Flight:
 
     def _leave(self) -> None:
         if mine := _chain.get():
-            with self._lock:
+            with _lock:
                 for flight in mine:
                     flight.waits_for.remove(self)
 
@@ -114,35 +122,47 @@ class Flights:
             key: The key.
             anew: Lead a new one, which takes the place of one that is under way.
         """
-        flight = Flight(_lock)
-        if anew:
-            self._flights[key] = found = flight
-        else:
-            found = self._flights.setdefault(key, flight)
+        flight = Flight()
         mine = _chain.get()
-        if found is flight:
-            flight.chain = mine
-            _chain.set((*mine, flight))
-            return flight, True
-        if mine:
+        while True:
+            if anew:
+                with _lock:
+                    self._flights[key] = found = flight
+            else:
+                found = self._flights.setdefault(key, flight)
+            if found is flight:
+                flight.chain = mine
+                _chain.set((*mine, flight))
+                return flight, True
             with _lock:
-                if found.waits_in_the_end_for(mine):
-                    return None, False
-                for each in mine:
-                    each.waits_for.append(found)
-        return found, False
+                if not found.closed:
+                    if mine and found.waits_in_the_end_for(mine):
+                        return None, False
+                    found.joined = True
+                    for each in mine:
+                        each.waits_for.append(found)
+                    return found, False
+            self.leave(key, found)
+
+    def leave(self, key: str, flight: Flight) -> None:
+        """Let the next caller lead a flight of its own."""
+        with _lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
 
     def detach(self, key: str) -> None:
         """Whoever asks for the key from now on does not join the flight that is under way."""
-        self._flights.pop(key, None)
+        with _lock:
+            self._flights.pop(key, None)
 
     def land(self, key: str, flight: Flight, outcome: Any) -> None:
         """End a flight that the caller leads."""
         _chain.set(flight.chain)
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+        self.leave(key, flight)
         flight.land(outcome)
 
 
-# One for all caches: who waits for whom may lead from one cache into another.
-_lock = threading.Lock()
+def forget_parent() -> None:
+    """In a forked process: no thread is left that could let go of the lock."""
+    global _lock
+    _lock = threading.Lock()

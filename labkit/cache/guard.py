@@ -100,6 +100,10 @@ class Guard:
         """How many invalidations the store has not heard of."""
         return len(self._owed)
 
+    def forget_parent(self) -> None:
+        """In a forked process: no thread is left that could let go of the lock."""
+        self._lock = threading.Lock()
+
     def _open(self) -> None:
         self.openings += not self.away
         self.away = True

@@ -192,7 +192,7 @@ class CallKey:
         def tell(values: Sequence[Any]) -> str:
             try:  # the common case, quickly: nothing but scalars
                 text = pattern % tuple([scalars[type(value)](value) for value in values])
-            except KeyError:
+            except (KeyError, _Refused):
                 text = f"{prefix}{','.join(self._arguments(slots, values, typed))})"
             return text if len(text) <= LONGEST else _shorten(text, prefix)
 
@@ -526,7 +526,6 @@ class _Writer:
     def _inside(self, step: str, thing: object, value: Any) -> str:
         self.path.append((step, thing))
         text = self.text(value)
-        self.path.pop()
         return text
 
     def _fields(self, value: Any, names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from labkit.cache.serializers import Undecodable, Unserializable, prove
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labkit.cache.backends.base import Found
     from labkit.cache.options import Options
 
 
@@ -25,9 +26,10 @@ class Product:
         raised: Which of the two.
         ttl: Seconds that it has to live, None for ever; 0 or less: it is not kept.
         load: How many seconds the load took.
+        tags: The tags that it carries in the store where it was found; None: it was just made.
     """
 
-    __slots__ = ("_body", "_form", "_options", "_payload", "load", "raised", "ttl", "value")
+    __slots__ = ("_body", "_form", "_options", "_payload", "load", "raised", "tags", "ttl", "value")
 
     def __init__(
         self,
@@ -39,11 +41,13 @@ class Product:
         load: float = 0.0,
         body: bytes | None = None,
         payload: bytes | None = None,
+        tags: tuple[str, ...] | None = None,
     ) -> None:
         self.value = value
         self.raised = raised
         self.ttl = ttl
         self.load = load
+        self.tags = tags
         self._options = options
         self._body = body
         self._payload = payload
@@ -76,6 +80,8 @@ class Product:
         Args:
             serialized: Whether what can change is kept as bytes; else it is copied.
         """
+        if self._form is not None:
+            return
         if self.raised:
             self._form = self.value, _raise_anew
         elif not self._options.copy or shareable(self.value):
@@ -128,30 +134,35 @@ class Product:
         return self._payload
 
 
-def opened(payload: bytes, ttl: float | None, options: Options) -> Product | None:
+def opened(found: Found, options: Options) -> Product | None:
     """The product that a store held, or None where it cannot be read."""
-    found = envelope.unseal(payload)
-    if found is None:
+    payload, ttl, tags = found
+    unsealed = envelope.unseal(payload)
+    if unsealed is None:
         return None
+    flags, _, load, body = unsealed
+    raised = flags == envelope.RAISED
     value: Any = None
-    raised = bool(found.flags & envelope.RAISED)
-    if raised:
-        value = _error_of(found.body, options)
-        if value is None:
-            return None
-    elif not found.flags & envelope.NONE:
+    if flags == 0:
         try:
-            value = options.serializer.loads(found.body)
+            value = options.serializer.loads(body)
         except Undecodable:
             return None
+    elif raised:
+        value = _error_of(body, options)
+        if value is None:
+            return None
+    elif flags != envelope.NONE:
+        return None
     return Product(
         value,
         options,
         raised=raised,
         ttl=ttl,
-        load=found.load,
-        body=found.body,
+        load=load,
+        body=body,
         payload=payload,
+        tags=tags,
     )
 
 

@@ -75,8 +75,11 @@ def prove(serializer: Serializer, value: Any) -> bytes:
             raise
         try:
             return _proved(serializer, _marked(value), value)
-        except (Unserializable, RecursionError):
+        except RecursionError:
             raise why from None
+        except Unserializable as why_still:
+            # To a type, marked parts are one more surprise; without one, only what is left is told.
+            raise (why_still if serializer.type is Any else why) from None
 
 
 def _proved(serializer: Serializer, form: Any, value: Any) -> bytes:
@@ -112,7 +115,7 @@ class _Msgspec:
     _decode: Callable[[bytes], Any]
 
     def __init__(self, type: Any = Any) -> None:  # noqa: A002
-        self._type = type
+        self.type = type
         self._unreadable: Any = None
 
     def dumps(self, value: Any) -> bytes:
@@ -141,7 +144,7 @@ class _Msgspec:
         """
         unknown = isinstance(annotation, str | typing.ForwardRef | typing.TypeVar)
         nothing = any(annotation is each for each in (None, Any, object, inspect.Signature.empty))
-        if self._type is not Any or unknown or nothing:
+        if self.type is not Any or unknown or nothing:
             return self
         try:
             return self.__class__(annotation)
@@ -154,7 +157,7 @@ class _Msgspec:
         name = type(self).__name__
         if self._unreadable is not None:
             return f"{name}(Any; not {inspect.formatannotation(self._unreadable)}, unreadable)"
-        return f"{name}({'' if self._type is Any else inspect.formatannotation(self._type)})"
+        return f"{name}({'' if self.type is Any else inspect.formatannotation(self.type)})"
 
 
 class MessagePack(_Msgspec):
@@ -343,8 +346,9 @@ def _changed_item(kept: dict[Any, Any], back: dict[Any, Any]) -> str:
 
 
 def _changed_field(kept: Any, back: Any) -> str:
+    kind: Any = type(kept)
     # An object that is no record came back as one of its own type: its serializer knows it best.
-    for name in _fields(type(kept)):
+    for name in _fields(kind):
         if found := _changed(getattr(kept, name, None), getattr(back, name, None)):
             return f".{name}{found}"
     return ""

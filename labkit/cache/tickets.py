@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 class Ticket:
-    """The intention to put the value of a key into memory."""
+    """The intention to put the value of a key into memory.
+
+    Attributes:
+        key: The key.
+        tags: The tags that the value may carry; None: any.
+        valid: False from the moment on when something invalidated it.
+    """
 
     __slots__ = ("key", "tags", "valid")
 
-    def __init__(self, key: str, tags: Collection[str]) -> None:
+    def __init__(self, key: str, tags: Collection[str] | None) -> None:
         self.key = key
         self.tags = tags
         self.valid = True
@@ -29,7 +35,7 @@ class Tickets:
     def __init__(self) -> None:
         self._open: set[Ticket] = set()
 
-    def open(self, key: str, tags: Collection[str]) -> Ticket:
+    def open(self, key: str, tags: Collection[str] | None) -> Ticket:
         """Open a ticket."""
         ticket = Ticket(key, tags)
         self._open.add(ticket)
@@ -46,7 +52,9 @@ class Tickets:
     def mark_tags(self, tags: Iterable[str]) -> list[Ticket]:
         """What is on its way with one of these tags must not be put into memory."""
         dropped = set(tags)
-        return _marked(t for t in self._open.copy() if not dropped.isdisjoint(t.tags))
+        return _marked(
+            t for t in self._open.copy() if t.tags is None or not dropped.isdisjoint(t.tags)
+        )
 
     def mark_prefix(self, prefix: str) -> list[Ticket]:
         """What is on its way for keys that start so must not be put into memory."""

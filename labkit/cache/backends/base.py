@@ -34,10 +34,12 @@ class Found(NamedTuple):
     Attributes:
         payload: The bytes that were stored.
         ttl: Seconds that it has left; None where it does not expire, or where nobody asked.
+        tags: The tags that it carries.
     """
 
     payload: bytes
     ttl: float | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

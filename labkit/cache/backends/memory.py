@@ -231,6 +231,7 @@ class MemoryTier:
             for entry in self._entries.values():
                 if entry.deadline > latest:
                     entry.deadline = latest
+                    self._schedule(entry)
 
     def purge(self) -> int:
         """Take out what has expired; answers how many there were."""

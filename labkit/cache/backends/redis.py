@@ -131,14 +131,13 @@ class RedisStore:
         blob = found[0]
         if blob is None:
             return None
-        payload = _read(blob, found[1:], tags)
+        stored = tuple(tags)
+        payload = _read(blob, found[1:], stored)
         if payload is _OTHER_TAGS:
-            stored = _tags(blob)
-            if stored is None:
-                return None
+            stored = _tags(blob) or ()
             (reply,) = yield [("MGET", f"{prefix}g", *(f"{prefix}t:{t}" for t in stored))], 0.0
             payload = _read(blob, _good(reply), stored)
-        return None if payload is None or payload is _OTHER_TAGS else Found(payload, left)
+        return None if payload is None or payload is _OTHER_TAGS else Found(payload, left, stored)
 
     def get_many(self, keys: Sequence[str], *, ttl: bool = False) -> Any:
         """The values of keys, in their order, None where there is none."""
@@ -185,10 +184,10 @@ class RedisStore:
             for (_, key, blob, stored), reply in zip(tagged, generations, strict=True):
                 payload = _read(blob, _good(reply), stored)
                 if payload is not None and payload is not _OTHER_TAGS:
-                    result[key] = Found(payload)
+                    result[key] = Found(payload, None, stored)
         if ttl:
             result = {
-                key: Found(found.payload, _seconds(_good(lefts[key])))
+                key: Found(found.payload, _seconds(_good(lefts[key])), found.tags)
                 for key, found in result.items()
                 if found
             }
@@ -330,7 +329,7 @@ class RedisStore:
             elif reply[0] == b"busy":
                 answers.append(Busy(max(reply[1], 1) / 1000))
             else:
-                answers.append(Found(_payload(reply[1], len(tags)), _seconds(reply[2])))
+                answers.append(Found(_payload(reply[1], len(tags)), _seconds(reply[2]), tags))
         return answers
 
     def fill(self, claim: Claim, payload: bytes, ttl: float | None = None) -> Any:
@@ -401,6 +400,8 @@ class RedisStore:
         ]
 
     def _in_buckets(self, keys: Iterable[str]) -> dict[str, list[str]]:
+        if len(self._prefixes) == 1:
+            return {self._prefixes[0]: list(dict.fromkeys(keys))}
         found: dict[str, list[str]] = {}
         for key in dict.fromkeys(keys):
             found.setdefault(self._prefix(key), []).append(key)
@@ -539,7 +540,7 @@ def _body(payload: bytes, tags: Sequence[str]) -> bytes:
     return _HEAD + bytes([1 + len(tags)]) + len(names).to_bytes(2, "big") + names + payload
 
 
-def _read(blob: bytes, generations: Sequence[bytes | None], tags: Sequence[str]) -> Any:
+def _read(blob: bytes, generations: Sequence[bytes | None], tags: tuple[str, ...]) -> Any:
     """The payload under these generations; None: it does not count; _OTHER_TAGS: ask for those."""
     count = len(generations)
     if blob[:2] != _HEAD or len(blob) < 3 + 8 * blob[2]:
@@ -547,8 +548,8 @@ def _read(blob: bytes, generations: Sequence[bytes | None], tags: Sequence[str])
     if blob[2] != count:
         return _OTHER_TAGS
     if None in generations or blob[3 : 3 + 8 * count] != b"".join(generations):  # type: ignore[arg-type]
-        return _OTHER_TAGS if tags and _tags(blob) != tuple(tags) else None
-    if count > 1 and _tags(blob) != tuple(tags):
+        return _OTHER_TAGS if tags and _tags(blob) != tags else None
+    if count > 1 and _tags(blob) != tags:
         return _OTHER_TAGS
     return _payload(blob, count - 1)
 
