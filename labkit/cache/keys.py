@@ -230,10 +230,10 @@ class Template:
     """A text with fields that are parameters of a function, for keys and tags.
 
     `{id}` is `encode`d, so that no two values look alike. `{article.id}`, `{items[0]}` and
-    `{row[name]}` take a part. `{when:%Y-%m-%d}` is what `format` makes of the value, and owner's
-    choice of what counts. `{{` is a brace. Between two fields there is a text: a value that holds
-    the letter, digit or one of `_.+-([{'` that this text begins with is put in `<>`, so that
-    `{a}-{b}` too has another text for every pair.
+    `{row[name]}` take a part. `{when:%Y-%m-%d}` is what `format` makes of the value, and all of it
+    that counts. `{{` is a brace. Between two fields there is a text: a value that holds the letter,
+    digit or one of `_.+-([{'` that this text begins with is put in `<>`, so that `{a}-{b}` too has
+    another text for every pair.
 
     Args:
         text: The text.
@@ -526,6 +526,7 @@ class _Writer:
     def _inside(self, step: str, thing: object, value: Any) -> str:
         self.path.append((step, thing))
         text = self.text(value)
+        self.path.pop()
         return text
 
     def _fields(self, value: Any, names: Iterable[str]) -> str:
