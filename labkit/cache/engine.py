@@ -27,7 +27,7 @@ from labkit.cache.flights import ABANDONED, LATE, Flights
 from labkit.cache.guard import Guard
 from labkit.cache.products import Product, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
-from labkit.cache.steps import Apart, Ask, Join, Load
+from labkit.cache.steps import Apart, Ask, Join, Load, Take
 from labkit.cache.tickets import Tickets
 
 if TYPE_CHECKING:
@@ -185,11 +185,6 @@ class Engine:
 
     def _lead(self, call: Call, refresh: bool, asked: bool) -> Steps[Product]:
         memory = self.memory
-        if memory is not None and not refresh:
-            entry = memory.find(call.key)
-            if entry is not None:  # another load has just ended, or the value is sliding
-                yield from self._slide(call, entry)
-                return Product(self.hit(entry, call), call.options, ttl=None)
         if self._listens and not self.listening:
             yield from self._listen()
         if refresh:  # what is loading already is older than what this will load
@@ -197,6 +192,11 @@ class Engine:
         ticket = self.tickets.open(call.key, call.tags)
         claims: list[tuple[Guard, Claim]] = []
         try:
+            if memory is not None and not refresh:
+                entry = memory.find(call.key)
+                if entry is not None:  # another load has just ended, or the value is sliding
+                    yield from self._slide(call, entry)
+                    return Product(self.hit(entry, call), call.options, ttl=None)
             found: Product | None = None
             for guard in self.stores:
                 if guard.rests() or not self._told(guard):
@@ -210,7 +210,7 @@ class Engine:
             if found is None:
                 call.counters.misses += not refresh
                 product = yield from self._compute(call)
-                whole = bool(claims) and claims[-1][0] is self._authority
+                whole = not self.stores or (bool(claims) and claims[-1][0] is self._authority)
             else:
                 product, whole = found, True
             if product.ttl is not None and product.ttl <= 0:
@@ -374,11 +374,11 @@ class Engine:
             loaded, absent, busy = yield from self._load_batch(missing, loader, call)
             found |= loaded
             wanted = [key for key in wanted if key not in absent]
-            left = patience - time.monotonic()
             for key in busy:
+                left = patience - time.monotonic()
                 if left > 0 and self._authority is not None:
                     yield from self._ask(self._authority, "wait", key, left)
-            if busy and left <= 0:  # whoever loads them takes too long
+            if busy and time.monotonic() >= patience:  # whoever loads them takes too long
                 product = yield from self._compute(self._batch(busy, loader, call))
                 found |= product.given()
                 wanted = [key for key in wanted if key not in busy or key in found]
@@ -391,7 +391,7 @@ class Engine:
         led: dict[str, Flight] = {}
         alone: list[str] = []  # the keys that this very caller loads further up
         joined: dict[str, Flight] = {}
-        for key in keys:
+        for key in sorted(keys):  # in one order, so that no two batches seem to wait for each other
             flight, leads = self.flights.join(key)
             if flight is None:
                 alone.append(key)
@@ -404,7 +404,7 @@ class Engine:
         claims: dict[str, Claim] = {}
         try:
             claims, busy = yield from self._claim_many(list(led), call)
-            mine = [key for key in led if key not in busy] + alone
+            mine = [key for key in keys if key not in busy and key not in joined]
             if mine:
                 batch = yield from self._compute(self._batch(mine, loader, call))
                 if batch.raised:
@@ -566,10 +566,13 @@ class Engine:
         """Call a method of a store; _AWAY where that fails, or the store is left alone."""
         if guard.away and (not guard.closed() or not (yield from self._settle(guard))):
             return _AWAY
+        claims = method.startswith("claim")
         try:
-            answer = yield Ask(guard.store, method, arguments, named)
+            answer = yield (Take if claims else Ask)(guard.store, method, arguments, named)
         except Unavailable as error:
             guard.failed(error)
+            if claims and guard.away:  # it may have been granted, and all would wait for it to end
+                guard.owe("delete", [arguments[0]] if method == "claim" else arguments[0])
             return _AWAY
         if guard.away:
             guard.answered()
@@ -577,21 +580,15 @@ class Engine:
 
     def _settle(self, guard: Guard) -> Steps[bool]:
         """Pay what is owed to a store that may have come back."""
-        debts = guard.take_debts()
-        while debts:
-            method, targets = debts[0]
+        for method, targets in guard.debts().items():
             try:
-                for arguments in _calls(method, targets):
+                for arguments in _calls(method, list(targets)):
                     yield Ask(guard.store, method, arguments, {})
-            except BaseException as error:
-                for method, targets in debts:
-                    guard.owe(method, targets)
-                if not isinstance(error, Unavailable):
-                    raise
+            except Unavailable as error:
                 guard.failed(error)
                 return False
-            del debts[0]
-        return True
+            guard.paid(method, targets)
+        return not guard.owes
 
     def _fill(self, claims: list[tuple[Guard, Claim]], product: Product, call: Call) -> Steps[bool]:
         """Store what was loaded, the authority first; False where that was invalidated."""
@@ -666,29 +663,32 @@ class Engine:
 
     def drop_keys(self, keys: Sequence[str], but: Ticket | None = None) -> int:
         """Drop keys from memory, and what is on its way there for them; answers how many."""
+        # First from memory: whoever opens a ticket later than the marking must not find it there.
         with self._changing():
+            gone = sum(self.memory.delete(key) for key in keys) if self.memory is not None else 0
             self._withdraw(self.tickets.mark_keys(set(keys), but))
-            return sum(self.memory.delete(key) for key in keys) if self.memory is not None else 0
+        return gone
 
     def drop_tags(self, tags: Sequence[str]) -> None:
         """Drop what carries these tags from memory, and what is on its way there."""
         with self._changing():
-            self._withdraw(self.tickets.mark_tags(tags))
             if self.memory is not None:
                 self.memory.drop_tags(tags)
+            self._withdraw(self.tickets.mark_tags(tags))
 
     def drop_prefix(self, prefix: str) -> int:
         """Drop the keys that start so from memory, and what is on its way there."""
         with self._changing():
+            gone = self.memory.delete_prefix(prefix) if self.memory is not None else 0
             self._withdraw(self.tickets.mark_prefix(prefix))
-            return self.memory.delete_prefix(prefix) if self.memory is not None else 0
+        return gone
 
     def drop_all(self) -> None:
         """Drop everything from memory, and what is on its way there."""
         with self._changing():
-            self._withdraw(self.tickets.mark_all())
             if self.memory is not None:
                 self.memory.clear()
+            self._withdraw(self.tickets.mark_all())
 
     def _changing(self) -> contextlib.AbstractContextManager[Any]:
         return self.memory.lock if self.memory is not None else contextlib.nullcontext()
@@ -754,7 +754,10 @@ class Engine:
             tiers.insert(
                 0,
                 TierState(
-                    "memory", entries=len(memory), bytes=memory.bytes, evictions=memory.evictions
+                    "memory",
+                    entries=len(memory),
+                    bytes=memory.bytes if memory.measured else None,
+                    evictions=memory.evictions,
                 ),
             )
         counters = list(self.counters.values())

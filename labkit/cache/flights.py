@@ -58,7 +58,7 @@ class Flight:
         """The outcome, or LATE; for a caller that has joined."""
         future = asyncio.wrap_future(self._join())
         try:
-            return await asyncio.wait_for(asyncio.shield(future), seconds)
+            return await asyncio.wait_for(future, seconds)
         except TimeoutError:
             return LATE
         finally:
@@ -82,6 +82,7 @@ class Flight:
         with _lock:
             if self._future is None:
                 self._future = concurrent.futures.Future()
+                self._future.set_running_or_notify_cancel()  # one who leaves cancels it for nobody
                 if self.outcome is not None:
                     self._future.set_result(self.outcome)
             return self._future

@@ -9,6 +9,7 @@ store, so that a store which comes back does not serve what was invalidated whil
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.cache.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from labkit.cache.backends.base import Store
     from labkit.cache.errors import Unavailable
@@ -46,7 +47,8 @@ class Guard:
         self._now = now
         self._until = 0.0
         self._lock = threading.Lock()
-        self._owed: dict[tuple[str, str], None] = {}
+        self._owed: dict[str, dict[str, int]] = {}  # by method and target, numbered
+        self._numbers = itertools.count()
 
     def rests(self) -> bool:
         """Whether nobody is to ask the store now."""
@@ -82,23 +84,32 @@ class Guard:
     def owe(self, method: str, targets: Sequence[str]) -> None:
         """Remember an invalidation that failed: of keys, tags, prefixes, or (no targets) of all."""
         with self._lock:
-            self._owed.update(((method, target), None) for target in targets or [""])
-            if len(self._owed) > _MOST_OWED:
-                self._owed = {("clear", ""): None}
+            number = next(self._numbers)
+            self._owed.setdefault(method, {}).update(dict.fromkeys(targets or [""], number))
+            if self.owes > _MOST_OWED:
+                self._owed = {"clear": {"": number}}
             # The store would serve what should be gone, so nobody asks it before it has paid.
             self._open()
 
-    def take_debts(self) -> list[tuple[str, list[str]]]:
-        """What is owed, as (method, targets); whoever takes it pays, or owes it again."""
+    def debts(self) -> dict[str, dict[str, int]]:
+        """What is owed: the targets of each method, with the numbers that `paid` wants."""
         with self._lock:
-            owed, self._owed = self._owed, {}
-        methods = dict.fromkeys(method for method, _ in owed)
-        return [(name, [target for method, target in owed if method == name]) for name in methods]
+            return {method: dict(targets) for method, targets in self._owed.items()}
+
+    def paid(self, method: str, targets: Mapping[str, int]) -> None:
+        """Forget these debts, but for those that somebody owes again meanwhile."""
+        with self._lock:
+            left = self._owed.get(method, {})
+            for target, number in targets.items():
+                if left.get(target) == number:
+                    del left[target]
+            if not left:
+                self._owed.pop(method, None)
 
     @property
     def owes(self) -> int:
         """How many invalidations the store has not heard of."""
-        return len(self._owed)
+        return sum(map(len, list(self._owed.values())))
 
     def forget_parent(self) -> None:
         """In a forked process: no thread is left that could let go of the lock."""

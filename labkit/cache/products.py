@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from labkit.cache import envelope
 from labkit.cache.copies import copy_of, shareable
+from labkit.cache.options import Options
 from labkit.cache.serializers import Undecodable, Unserializable, prove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from labkit.cache.backends.base import Found
-    from labkit.cache.options import Options
 
 
-class Product:
+class Product(msgspec.Struct, eq=False):
     """A value, or the error that a call raised.
 
     Attributes:
         value: The value, or the error.
-        raised: Which of the two.
         ttl: Seconds that it has to live, None for ever; 0 or less: it is not kept.
+        raised: Whether it is an error.
         load: How many seconds the load took.
         tags: The tags that it carries in the store where it was found; None: it was just made.
     """
 
-    __slots__ = ("_body", "_form", "_options", "_payload", "load", "raised", "tags", "ttl", "value")
-
-    def __init__(
-        self,
-        value: Any,
-        options: Options,
-        *,
-        raised: bool = False,
-        ttl: float | None,
-        load: float = 0.0,
-        body: bytes | None = None,
-        payload: bytes | None = None,
-        tags: tuple[str, ...] | None = None,
-    ) -> None:
-        self.value = value
-        self.raised = raised
-        self.ttl = ttl
-        self.load = load
-        self.tags = tags
-        self._options = options
-        self._body = body
-        self._payload = payload
-        self._form: tuple[Any, Callable[[Any], Any] | None] | None = None
+    value: Any
+    _options: Options
+    ttl: float | None
+    raised: bool = False
+    load: float = 0.0
+    tags: tuple[str, ...] | None = None
+    _body: bytes | None = None
+    _payload: bytes | None = None
+    _form: tuple[Any, Callable[[Any], Any] | None] | None = None
 
     def given(self) -> Any:
         """The value for the caller who loaded it.
@@ -154,16 +139,7 @@ def opened(found: Found, options: Options) -> Product | None:
             return None
     elif flags != envelope.NONE:
         return None
-    return Product(
-        value,
-        options,
-        raised=raised,
-        ttl=ttl,
-        load=load,
-        body=body,
-        payload=payload,
-        tags=tags,
-    )
+    return Product(value, options, ttl, raised, load, tags, body, payload)
 
 
 def _raise_anew(error: BaseException) -> Any:

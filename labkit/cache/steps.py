@@ -7,8 +7,12 @@ to be awaited: `run` carries out an operation for a `Cache`, `run_async` for an 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from labkit.cache.backends.base import Claim
+from labkit.cache.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -53,6 +57,25 @@ class Ask:
             return await asyncio.to_thread(method, *self._arguments, **self._named)
         answer = method(*self._arguments, **self._named)
         return await answer if inspect.isawaitable(answer) else answer
+
+
+class Take(Ask):
+    """Call a method that grants claims; whoever is cancelled meanwhile gives them back."""
+
+    __slots__ = ()
+
+    async def later(self) -> Any:
+        """The method's answer."""
+        asking = asyncio.ensure_future(super().later())
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Unavailable):
+                answer = await asking
+                for each in answer if isinstance(answer, list) else [answer]:
+                    if isinstance(each, Claim):
+                        await Ask(self._store, "release", (each,), {}).later()
+            raise
 
 
 class Load:

@@ -72,6 +72,7 @@ class MemoryTier:
         marks: Whether `entry.visited = True` is all that a hit on an entry has to do; where it is
             False, it calls `touch` too.
         bytes: The sum of the sizes.
+        measured: Whether sizes are measured at all.
         evictions: How many live values had to go for others.
         expirations: How many values left after their time was over.
 
@@ -102,6 +103,7 @@ class MemoryTier:
         self._policy = policy_of(policy)
         self._deadlines = self._policy if isinstance(self._policy, Ttl) else Ttl()
         self.marks = self._policy.marks
+        self.measured = self._sizeof is not None
         _tiers.add(self)
 
     def find(self, key: str) -> Entry | None:

@@ -8,7 +8,7 @@ cluster spreads over several). In each bucket stand, after the bucket's prefix:
     n:<key>   the note that wakes those who wait, a stream that lives two seconds
     t:<tag>   the generation of a tag: 8 random bytes, made when missing, deleted to drop the tag
     g         the generation of the namespace, likewise
-    e         the epoch of deleted prefixes, which the loads under way are held against
+    e         the epoch of deleted prefixes, likewise: the loads under way are held against it
 
 A read gets a value and its generations together: a value counts only under the generations of now.
 What decides and writes is one script. Every change is published, with its author, on
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _HEAD = b"\xc1\x01"  # 0xC1 begins no MessagePack, JSON or pickle; 1 is the version of the layout
 _SCAN = 1000
+_CHANGES = ("changed", "dropped", "prefix_deleted", "cleared")
 _LONGEST_WAIT = 1.0  # seconds, below the time-outs that a cluster's client is likely to have
 
 
@@ -98,7 +99,7 @@ class RedisStore:
     def __init__(self, tier: RedisTier, line: Any, namespace: str) -> None:
         self._tier = tier
         self._line = line
-        self._author = secrets.token_bytes(8)
+        self._token = secrets.token_bytes(8)
         self.blocking = not tier.asynchronous
         braces = tier.buckets > 1 or tier._cluster
         self._prefixes = [
@@ -237,8 +238,9 @@ class RedisStore:
         return self._line.run(self._expire(key, ttl))
 
     def _expire(self, key: str, ttl: float) -> Flow:
-        (reply,) = yield [("PEXPIRE", f"{self._prefix(key)}v:{key}", _milliseconds(ttl))], 0.0
-        return bool(_good(reply))
+        arguments = (_milliseconds(ttl), f"{self._prefix(key)}t:")
+        (done,) = yield from self._scripts("expire", [(self._keys(key), arguments)])
+        return bool(done)
 
     def delete(self, keys: Sequence[str]) -> Any:
         """Delete values and refuse the loads of them that are under way; answers how many."""
@@ -266,8 +268,7 @@ class RedisStore:
         return self._line.run(self._delete_prefix(prefix))
 
     def _delete_prefix(self, start: str) -> Flow:
-        epoch = secrets.token_bytes(8)
-        for reply in (yield [("SET", f"{prefix}e", epoch) for prefix in self._prefixes], 0.0):
+        for reply in (yield [("UNLINK", f"{prefix}e") for prefix in self._prefixes], 0.0):
             _good(reply)
         gone = 0
         for prefix in self._prefixes:
@@ -392,6 +393,11 @@ class RedisStore:
 
     # --- Words
 
+    @property
+    def _author(self) -> bytes:
+        """Who changes something here: this store, in this process."""
+        return self._token + os.getpid().to_bytes(4, "big")
+
     def _prefix(self, key: str) -> str:
         if len(self._prefixes) == 1:
             return self._prefixes[0]
@@ -486,7 +492,7 @@ class RedisFeed:
                 with self._client.pubsub() as line:
                     line.subscribe(self._channel)
                     self._hear(line)
-            except (exceptions.RedisError, OSError):
+            except Exception:  # whatever it is: a thread that ended could not say that it is deaf
                 pass
             if self._closed.is_set():
                 return
@@ -519,7 +525,7 @@ class RedisFeed:
             data = message["data"]
             with contextlib.suppress(msgspec.DecodeError, ValueError, TypeError, AttributeError):
                 author, what, which = msgspec.msgpack.decode(data)
-                if author == self._author:
+                if author == self._author or what not in _CHANGES:
                     return
                 if what == "cleared":
                     self._listener.cleared()

@@ -162,7 +162,7 @@ class AsyncLine:
                 return await self._exchange(await self._pool.get_connection(), commands, wait)
             try:
                 return await self._exchange(connection, commands, wait)
-            except exceptions.TimeoutError:
+            except (exceptions.TimeoutError, TimeoutError):
                 raise
             except _LOST:
                 await self._let_go()

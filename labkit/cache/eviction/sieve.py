@@ -36,7 +36,7 @@ class Sieve(Policy):
     def remove(self, entry: Entry) -> None:
         """Forget an entry; a hand that points to it goes on to the next one."""
         if self._hand is entry:
-            self._hand = self._end
+            self._hand = entry.after
         entry.before.after, entry.after.before = entry.after, entry.before
 
     def touch(self, entry: Entry) -> None:

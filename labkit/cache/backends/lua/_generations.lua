@@ -6,7 +6,7 @@ local value_key, lease_key, note_key, epoch_key, FIRST = KEYS[1], KEYS[2], KEYS[
 local function generations(fresh, ms)
   local found = redis.call('MGET', unpack(KEYS, FIRST))
   for i, generation in ipairs(found) do
-    if not generation then
+    if not generation or #generation ~= 8 then
       if not fresh then return false end
       found[i] = fresh
       local key = KEYS[FIRST + i - 1]
@@ -30,6 +30,11 @@ local function outlive(ms)
       if left >= 0 and left < ms then redis.call('PEXPIRE', KEYS[i], ms) end
     end
   end
+end
+
+-- What the lease holds. (MGET takes what is no text for missing, where GET would fail.)
+local function lease_held()
+  return redis.call('MGET', lease_key)[1]
 end
 
 -- Ends a lease; `held` is what it holds. Whoever waits has added a sign to it and wakes at the note.

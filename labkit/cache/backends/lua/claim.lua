@@ -4,19 +4,23 @@
 --!include _generations
 local lease = tonumber(ARGV[2])
 local current = generations(ARGV[3], lease)
+local value, held, epoch = unpack(redis.call('MGET', value_key, lease_key, epoch_key))
 if ARGV[4] ~= '1' then
-  local value = redis.call('GET', value_key)
   if value and string.sub(value, 1, 2) == '\193\1' and string.byte(value, 3) == #KEYS - FIRST + 1
       and string.sub(value, 4, 3 + #current) == current then
     return {'value', value, redis.call('PTTL', value_key)}
   end
-  local held = redis.call('GET', lease_key)
-  if held then
+  local left = held and redis.call('PTTL', lease_key) or -1
+  if left >= 0 and string.sub(held, 1, 16) ~= ARGV[1] then
     if #held == 16 then redis.call('APPEND', lease_key, 'w') end
-    return {'busy', redis.call('PTTL', lease_key)}
+    return {'busy', left}
   end
 end
 outlive(lease)
 redis.call('SET', lease_key, ARGV[1], 'PX', lease)
 redis.call('DEL', note_key)
-return {'granted', current, redis.call('GET', epoch_key) or ''}
+if not epoch then
+  epoch = ARGV[3]
+  redis.call('SET', epoch_key, epoch)
+end
+return {'granted', current, epoch}

@@ -2,7 +2,7 @@
 -- ARGV: channel, message
 --!include _generations
 local gone = redis.call('UNLINK', value_key) -- first, since a server that is full refuses the rest
-local held = redis.call('GET', lease_key)
+local held = lease_held()
 if held then finish(held) end
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return gone

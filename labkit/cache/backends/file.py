@@ -1,0 +1,545 @@
+"""Values in a file, an SQLite database, shared by the processes of one machine.
+
+Whatever decides is one transaction that holds the right to write from its start. In the file stand:
+
+    spaces   the namespaces; clear takes the name away, and the next write makes a new one
+    entries  the values, numbered in the order in which they were written
+    tags     the tags that values carry; to drop one takes its name away
+    marks    which value carries which tag
+    leases   the loads that are under way, and the tags that their values will carry
+    meter    how many bytes the entries hold
+
+A value counts while its namespace and all of its tags have their names. A load counts while it has
+its lease, so whatever makes a load worthless takes its lease away. What nobody can read any more is
+removed by the writes that follow, a few rows each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import sqlite3
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.cache.backends.base import Busy, Claim, Found
+from labkit.cache.errors import Refused, Unavailable
+from labkit.clock import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from labkit.clock import Clock
+
+_APPLICATION = 0x6C616263  # marks a database as one of this module
+_LAYOUT = 1
+_TABLES = """
+CREATE TABLE spaces (id INTEGER PRIMARY KEY, name BLOB UNIQUE);
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, space INTEGER NOT NULL, key BLOB NOT NULL, expires REAL NOT NULL,
+    payload BLOB NOT NULL, UNIQUE (space, key)
+);
+CREATE INDEX entries_by_expiry ON entries (expires);
+CREATE TABLE tags (id INTEGER PRIMARY KEY, space INTEGER NOT NULL, name BLOB, UNIQUE (name, space));
+CREATE TABLE marks (entry INTEGER, tag INTEGER, PRIMARY KEY (entry, tag)) WITHOUT ROWID;
+CREATE INDEX marks_by_tag ON marks (tag);
+CREATE TABLE leases (
+    space INTEGER, key BLOB, token BLOB NOT NULL, until REAL NOT NULL, tags TEXT NOT NULL,
+    PRIMARY KEY (space, key)
+) WITHOUT ROWID;
+CREATE TABLE meter (bytes INTEGER NOT NULL);
+INSERT INTO meter VALUES (0);
+CREATE TRIGGER entry_written AFTER INSERT ON entries BEGIN
+    UPDATE meter SET bytes = bytes + length(new.key) + length(new.payload);
+END;
+CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
+    UPDATE meter SET bytes = bytes - length(old.key) - length(old.payload);
+    DELETE FROM tags WHERE id IN (SELECT tag FROM marks WHERE entry = old.id)
+        AND NOT EXISTS (SELECT 1 FROM marks WHERE tag = tags.id AND entry <> old.id);
+    DELETE FROM marks WHERE entry = old.id;
+END;
+"""
+
+_SPACE = "(SELECT id FROM spaces WHERE name = ?)"
+_COUNTS = """expires > ? AND NOT EXISTS (
+    SELECT 1 FROM marks LEFT JOIN tags ON tags.id = marks.tag
+    WHERE marks.entry = entries.id AND tags.name IS NULL
+)"""
+_READABLE = f"space = {_SPACE} AND key = ? AND {_COUNTS}"
+_GET = f"SELECT payload, expires FROM entries WHERE {_READABLE}"
+_HELD = f"SELECT token, until FROM leases WHERE space = {_SPACE} AND key = ? AND until > ?"
+_END = f"DELETE FROM leases WHERE space = {_SPACE} AND key = ?"
+# A key that starts with a prefix lies below the prefix and 0xFF, which is no byte of UTF-8.
+_STARTS = f"space = {_SPACE} AND key >= ? AND key < ?"
+
+_ROWS = 16  # that a write removes of each kind
+_EXPIRED = f"SELECT id FROM entries WHERE expires <= ? LIMIT {_ROWS}"
+_DROPPED = f"""SELECT entry FROM marks
+    WHERE tag = (SELECT id FROM tags WHERE name IS NULL LIMIT 1) LIMIT {_ROWS}"""
+_CLEARED = f"""SELECT id FROM entries
+    WHERE space = (SELECT id FROM spaces WHERE name IS NULL LIMIT 1) LIMIT {_ROWS}"""
+_EMPTY = "name IS NULL AND NOT EXISTS (SELECT 1 FROM entries WHERE space = spaces.id)"
+
+_CHUNK = 1000  # keys that are deleted in one transaction, while other writers wait
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at a lease
+_SMALLEST = 512  # bytes of a database
+_REFUSALS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_TOOBIG)
+
+
+class FileTier:
+    """Keeps values in a file, which outlives its processes.
+
+    The file is an SQLite database of its own on a local disk; a `-wal` and a `-shm` file lie beside
+    it while it is open. Any number of processes of one machine may use it. Times to live and leases
+    go by the wall clock, since processes and restarts share them: a clock that is set back makes
+    values live longer.
+
+    Args:
+        path: The file; it is made where it is missing, for its owner only, in a directory that is
+            there.
+        budget: The longest that a call waits for other writers.
+        max_bytes: How many bytes of keys and values the file may hold, all namespaces together;
+            what was written first goes first. The file itself is somewhat larger, and does not
+            shrink.
+        clock: Tells the time.
+
+    Raises:
+        ValueError: The file cannot be made, is no database, or is one of another program.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        budget: float | str = "250ms",
+        max_bytes: int | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        self.path = Path(path).absolute()
+        self.budget = duration(budget)
+        if self.budget <= 0:
+            raise ValueError(f"budget is {budget!r}; expected a time above 0")
+        if max_bytes is not None and max_bytes <= 0:
+            raise ValueError(f"max_bytes is {max_bytes}; expected a number above 0, or None")
+        self.max_bytes = max_bytes
+        self.clock = clock
+        if not self.path.parent.is_dir():
+            raise ValueError(f"there is no directory {self.path.parent}; make it first")
+        self._try()
+
+    def open(self, namespace: str) -> FileStore:
+        """A store for the values of one namespace."""
+        return FileStore(self, namespace)
+
+    def _try(self) -> None:
+        """Refuse a file that will never do; one that is locked or read-only may do later."""
+        try:
+            _connect(self.path, self.budget).close()
+        except sqlite3.DatabaseError as error:
+            code = _code(error)
+            if code == sqlite3.SQLITE_CANTOPEN:
+                raise ValueError(
+                    f"cannot open {self.path}; expected a file that this process may write, in a "
+                    "directory where it may make files"
+                ) from error
+            if code in (None, sqlite3.SQLITE_NOTADB):
+                raise ValueError(
+                    f"{self.path} is not a cache but some other file ({error}); give the path of "
+                    "a new file, or delete this one"
+                ) from error
+
+    def __repr__(self) -> str:
+        return f"<FileTier {str(self.path)!r} budget={self.budget:g}s>"
+
+
+class FileStore:
+    """The values of one namespace in a file; see `backends.base.Store` for the methods."""
+
+    blocking = True
+
+    def __init__(self, tier: FileTier, namespace: str) -> None:
+        self._tier = tier
+        self._name = _bytes(namespace)
+        self._now = tier.clock
+        self._mine = threading.local()
+        self._lines: weakref.WeakSet[_Line] = weakref.WeakSet()
+
+    # --- Reading
+
+    def get(self, key: str, tags: Sequence[str] = (), *, ttl: bool = False) -> Found | None:
+        """The value of a key, or None."""
+        # One statement needs no transaction around it, which would take longer than the statement.
+        try:
+            with self._line() as db:
+                return self._found(db, key, ttl)
+        except sqlite3.DatabaseError as error:
+            raise _failure(error) from error
+
+    def get_many(self, keys: Sequence[str], *, ttl: bool = False) -> list[Found | None]:
+        """The values of keys, in their order, None where there is none."""
+        with self._transaction("DEFERRED") as db:
+            return [self._found(db, key, ttl) for key in keys]
+
+    def _found(self, db: sqlite3.Connection, key: str, ttl: bool) -> Found | None:
+        now = self._now()
+        row = db.execute(_GET, (self._name, _bytes(key), now)).fetchone()
+        if row is None:
+            return None
+        payload, expires = row
+        return Found(payload, expires - now if ttl and expires != math.inf else None)
+
+    # --- Writing
+
+    def set(
+        self, key: str, payload: bytes, ttl: float | None = None, tags: Sequence[str] = ()
+    ) -> None:
+        """Store a value; loads of the key that are under way will not be kept."""
+        self.set_many([(key, payload)], [ttl], tags)
+
+    def set_many(
+        self,
+        items: Sequence[tuple[str, bytes]],
+        ttls: Sequence[float | None],
+        tags: Sequence[str] = (),
+    ) -> None:
+        """Store several values, each as `set` does."""
+        with self._transaction() as db:
+            for (key, payload), ttl in zip(items, ttls, strict=True):
+                db.execute(_END, (self._name, _bytes(key)))
+                self._put(db, key, payload, ttl, tags)
+            self._tidy(db)
+
+    def expire(self, key: str, ttl: float) -> bool:
+        """Give a value a new time to live; False where there is none."""
+        now = self._now()
+        with self._transaction() as db:
+            done = db.execute(
+                f"UPDATE entries SET expires = ? WHERE {_READABLE}",
+                (now + ttl, self._name, _bytes(key), now),
+            )
+            return done.rowcount > 0
+
+    def delete(self, keys: Sequence[str]) -> int:
+        """Delete values and refuse the loads of them that are under way; answers how many."""
+        gone = 0
+        with self._transaction() as db:
+            for key in keys:
+                place = (self._name, _bytes(key))
+                db.execute(_END, place)
+                done = db.execute(f"DELETE FROM entries WHERE {_READABLE}", (*place, self._now()))
+                gone += done.rowcount
+        return gone
+
+    def drop_tags(self, tags: Sequence[str]) -> None:
+        """Make every value with one of the tags unreadable, and refuse loads that carry one."""
+        with self._transaction() as db:
+            db.executemany(
+                f"UPDATE tags SET name = NULL WHERE name = ? AND space = {_SPACE}",
+                [(_bytes(tag), self._name) for tag in tags],
+            )
+            leases = f"SELECT key, tags FROM leases WHERE space = {_SPACE}"
+            for key, carried in db.execute(leases, (self._name,)).fetchall():
+                if not set(tags).isdisjoint(json.loads(carried)):
+                    db.execute(_END, (self._name, key))
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Delete every value whose key starts so; refuse the loads under way; answers how many."""
+        start = _bytes(prefix)
+        place = (self._name, start, start + b"\xff")
+        with self._transaction() as db:
+            db.execute(f"DELETE FROM leases WHERE {_STARTS}", place)
+            (newest,) = db.execute("SELECT max(id) FROM entries").fetchone()
+        gone, found = 0, _CHUNK
+        while found == _CHUNK:
+            with self._transaction() as db:
+                found = db.execute(
+                    "DELETE FROM entries WHERE id IN (SELECT id FROM entries "
+                    f"WHERE {_STARTS} AND {_COUNTS} AND id <= ? LIMIT {_CHUNK})",
+                    (*place, self._now(), newest),
+                ).rowcount
+            gone += found
+        return gone
+
+    def clear(self) -> None:
+        """Make every value of the namespace unreadable, and refuse the loads under way."""
+        with self._transaction() as db:
+            db.execute(f"DELETE FROM leases WHERE space = {_SPACE}", (self._name,))
+            db.execute("UPDATE spaces SET name = NULL WHERE name = ?", (self._name,))
+
+    # --- Loading
+
+    def claim(
+        self, key: str, tags: Sequence[str] = (), *, lease: float, force: bool = False
+    ) -> Claim | Busy | Found:
+        """Take the right to load a key for `lease` seconds, or say why not."""
+        with self._transaction() as db:
+            if not force and (found := self._found(db, key, ttl=True)):
+                return found
+            now = self._now()
+            held = db.execute(_HELD, (self._name, _bytes(key), now)).fetchone()
+            if held and not force:
+                return Busy(held[1] - now)
+            claim = Claim(key, tuple(tags), secrets.token_bytes(16))
+            db.execute(
+                "REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
+                (self._space(db), _bytes(key), claim.token, now + lease, json.dumps(claim.tags)),
+            )
+            return claim
+
+    def fill(self, claim: Claim, payload: bytes, ttl: float | None = None) -> bool:
+        """Store what a claim loaded and end the claim; False where a fence refused it."""
+        with self._transaction() as db:
+            held = db.execute(_HELD, (self._name, _bytes(claim.key), self._now())).fetchone()
+            if not held or held[0] != claim.token:
+                return False
+            db.execute(_END, (self._name, _bytes(claim.key)))
+            self._put(db, claim.key, payload, ttl, claim.tags)
+            self._tidy(db)
+            return True
+
+    def release(self, claim: Claim) -> None:
+        """End a claim without a value."""
+        with self._transaction() as db:
+            db.execute(f"{_END} AND token = ?", (self._name, _bytes(claim.key), claim.token))
+
+    def wait(self, key: str, seconds: float) -> None:
+        """Return when a claim of the key ends, or after `seconds`.
+
+        A file tells nobody that it has changed: this looks at it, first after a thousandth of a
+        second, then more and more seldom, and at last twenty times a second.
+        """
+        end = time.monotonic() + seconds
+        pause = _SHORTEST_PAUSE
+        claim = self._holder(key)
+        while claim and (left := end - time.monotonic()) > 0:
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            if self._holder(key) != claim:
+                return
+
+    def close(self) -> None:
+        """Give back the connections; a call that follows makes a new one."""
+        for line in list(self._lines):
+            line.close()
+
+    # --- Words
+
+    def _line(self) -> _Line:
+        """The connection of this thread."""
+        try:
+            line: _Line = self._mine.line
+        except AttributeError:
+            line = self._mine.line = _Line(self._tier.path, self._tier.budget)
+            self._lines.add(line)
+        return line
+
+    @contextlib.contextmanager
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        try:
+            with self._line() as db, db:
+                db.execute(f"BEGIN {kind}")
+                yield db
+        except sqlite3.DatabaseError as error:
+            raise _failure(error) from error
+
+    def _holder(self, key: str) -> bytes | None:
+        """The token of the claim that a key is under."""
+        with self._transaction("DEFERRED") as db:
+            held = db.execute(_HELD, (self._name, _bytes(key), self._now())).fetchone()
+            return held[0] if held else None
+
+    def _space(self, db: sqlite3.Connection) -> int:
+        """The number of the namespace, made where it has none."""
+        db.execute("INSERT OR IGNORE INTO spaces (name) VALUES (?)", (self._name,))
+        number: int = db.execute(f"SELECT {_SPACE}", (self._name,)).fetchone()[0]
+        return number
+
+    def _put(
+        self,
+        db: sqlite3.Connection,
+        key: str,
+        payload: bytes,
+        ttl: float | None,
+        tags: Sequence[str],
+    ) -> None:
+        space, place = self._space(db), _bytes(key)
+        expires = math.inf if ttl is None else self._now() + ttl
+        # Not a REPLACE, which would run no trigger.
+        db.execute("DELETE FROM entries WHERE space = ? AND key = ?", (space, place))
+        row = (space, place, expires, payload)
+        number = db.execute(
+            "INSERT INTO entries (space, key, expires, payload) VALUES (?, ?, ?, ?)", row
+        ).lastrowid
+        for name in {_bytes(tag) for tag in tags}:
+            db.execute("INSERT OR IGNORE INTO tags (space, name) VALUES (?, ?)", (space, name))
+            db.execute(
+                "INSERT INTO marks SELECT ?, id FROM tags WHERE name = ? AND space = ?",
+                (number, name, space),
+            )
+
+    def _tidy(self, db: sqlite3.Connection) -> None:
+        """Remove a few rows that nobody can read any more, and what is beyond the bound."""
+        now = self._now()
+        db.execute(f"DELETE FROM entries WHERE id IN ({_EXPIRED})", (now,))
+        db.execute(f"DELETE FROM entries WHERE id IN ({_DROPPED})")
+        db.execute(f"DELETE FROM entries WHERE id IN ({_CLEARED})")
+        db.execute(f"DELETE FROM spaces WHERE {_EMPTY}")
+        db.execute("DELETE FROM leases WHERE until <= ?", (now,))
+        if self._tier.max_bytes is not None:
+            self._evict(db, self._tier.max_bytes)
+
+    def _evict(self, db: sqlite3.Connection, most: int) -> None:
+        """Remove the oldest values until the others are within the bound."""
+        excess = db.execute("SELECT bytes FROM meter").fetchone()[0] - most
+        number = 0
+        oldest = db.execute("SELECT id, length(key) + length(payload) FROM entries ORDER BY id")
+        while excess > 0:
+            number, size = oldest.fetchone()
+            excess -= size
+        oldest.close()
+        db.execute("DELETE FROM entries WHERE id <= ?", (number,))
+
+
+# --- Connections
+
+_lines: weakref.WeakSet[_Line] = weakref.WeakSet()
+_gate = threading.Lock()  # whoever makes a line holds it
+
+
+class _Line:
+    """A thread's connection to a file, made when it is needed; for use in a `with` block."""
+
+    def __init__(self, path: Path, budget: float) -> None:
+        self._path, self._budget = path, budget
+        self._connection: sqlite3.Connection | None = None
+        self.lock = threading.RLock()
+        with _gate:
+            _lines.add(self)
+
+    def __enter__(self) -> sqlite3.Connection:
+        self.lock.acquire()
+        if self._connection is None:
+            try:
+                self._connection = _connect(self._path, self._budget)
+            except BaseException:
+                self.lock.release()
+                raise
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+    def close(self) -> None:
+        """Give the connection back, when the call that uses it has ended."""
+        with self.lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    __del__ = close
+
+
+_held: list[_Line] = []
+
+
+def _before_fork() -> None:
+    """Close every connection: a child may neither use nor close one that its parent has opened."""
+    _gate.acquire()
+    for line in list(_lines):
+        line.lock.acquire()
+        line.close()
+        _held.append(line)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().lock.release()
+    _gate.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
+
+
+def _connect(path: Path, budget: float) -> sqlite3.Connection:
+    # SQLite would make the file readable for others. Only a file that is missing may be opened
+    # here: to close one that is there would end the locks that this process has on it.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    db = sqlite3.connect(path, timeout=budget, isolation_level=None, check_same_thread=False)
+    try:
+        if 0 < path.stat().st_size < _SMALLEST:  # which SQLite would take for an empty one
+            raise sqlite3.DatabaseError("too short for a database")
+        if _marks(db) != (_APPLICATION, _LAYOUT):
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                _lay_out(db)
+        _use_wal(db, time.monotonic() + budget)
+        db.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _marks(db: sqlite3.Connection) -> tuple[int, int]:
+    """Whose database it is, and its layout."""
+    application: int = db.execute("PRAGMA application_id").fetchone()[0]
+    layout: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return application, layout
+
+
+def _lay_out(db: sqlite3.Connection) -> None:
+    """Make the tables, in the place of those of another layout, unless somebody just did."""
+    application, layout = _marks(db)
+    if (application, layout) == (_APPLICATION, _LAYOUT):
+        return
+    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    if tables and application != _APPLICATION:
+        raise sqlite3.DatabaseError("a database of another program")
+    for (name,) in tables:
+        db.execute(f'DROP TABLE "{name}"')
+    # Not executescript, which would commit first.
+    statement = ""
+    for part in _TABLES.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            db.execute(statement)
+            statement = ""
+    db.execute(f"PRAGMA application_id = {_APPLICATION}")
+    db.execute(f"PRAGMA user_version = {_LAYOUT}")
+
+
+def _use_wal(db: sqlite3.Connection, deadline: float) -> None:
+    """Let readers and a writer work side by side, which the file remembers from then on."""
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:  # SQLite does not wait here while others open the file
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_SHORTEST_PAUSE)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _code(error: sqlite3.DatabaseError) -> int | None:
+    """What SQLite calls the error; None: it is not one of SQLite."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _failure(error: sqlite3.DatabaseError) -> Unavailable:
+    kind = Refused if _code(error) in _REFUSALS else Unavailable
+    return kind(f"the file of the cache: {error}")

@@ -1,0 +1,28 @@
+"""The guide's examples run as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from tests.project import PROJECT
+
+
+def test_the_examples_of_the_guide_run() -> None:
+    guide = (PROJECT / "docs" / "cache.md").read_text("utf-8")
+    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", guide)
+    assert len(blocks) == 5
+    result = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    printed = result.stdout.splitlines()
+    assert printed[:4] == [
+        "{'title': 'Story 1'}",
+        "{'title': 'Story 1'}",
+        "article:1",
+        "1 {'memory': 1, 'redis': 0}",
+    ]
+    assert "{'a': 1, 'b': None}" in printed
+    assert printed[-1].startswith("labkit_cache_hits_total{")
