@@ -197,6 +197,8 @@ class StoreContract:
         self.call(store.set("b", b"2"))
         assert self.call(store.get("a", ttl=True)).ttl == about(100)
         assert self.call(store.get("b", ttl=True)) == Found(b"2", None)
+        assert self.call(store.get("a")) == Found(b"1", None)
+        assert self.call(store.get_many(["a"])) == [Found(b"1", None)]
         a, b, missing = self.call(store.get_many(["a", "b", "no"], ttl=True))
         assert a.ttl == about(100)
         assert (b, missing) == (Found(b"2", None), None)
@@ -384,6 +386,38 @@ class StoreContract:
         assert self.call(store.fill(self.claim(store, "k", ["t", "u"]), b"1"))
         self.call(store.drop_tags(["u"]))
         assert self.read(store, "k") is None
+
+    def test_several_claims_are_each_as_one(self, store: Any) -> None:
+        self.call(store.set("stored", b"1", NEVER, ["t"]))
+        self.claim(store, "taken", ["t"])
+        answers = self.call(store.claim_many(["free", "stored", "taken"], ["t"], lease=100))
+        assert [type(answer) for answer in answers] == [Claim, Found, Busy]
+        assert (answers[0].key, tuple(answers[0].tags)) == ("free", ("t",))
+        assert answers[1].payload == b"1"
+        assert self.busy(store, "free")
+        assert self.call(store.claim_many([], ["t"], lease=100)) == []
+
+    def test_several_fills_are_each_as_one(self, store: Any) -> None:
+        first, second, third = self.call(store.claim_many(["a", "b", "c"], ["t"], lease=100))
+        self.call(store.delete(["b"]))
+        fills = [(first, b"1", 100), (second, b"2", 100), (third, b"3", None)]
+        assert self.call(store.fill_many(fills)) == [True, False, True]
+        assert [self.read(store, key) for key in "abc"] == [b"1", None, b"3"]
+        assert self.call(store.get("c", ttl=True)).ttl is None
+        assert not self.busy(store, "a")
+        self.call(store.drop_tags(["t"]))
+        assert [self.read(store, key) for key in "abc"] == [None, None, None]
+        assert self.call(store.fill_many([])) == []
+
+    def test_a_value_is_found_with_the_tags_that_it_carries(self, store: Any) -> None:
+        self.call(store.set("tagged", b"1", NEVER, ["t", "u"]))
+        self.call(store.set("plain", b"2"))
+        for expected in ((), ("t",), ("t", "u"), ("w",)):
+            assert set(self.call(store.get("tagged", expected)).tags) == {"t", "u"}
+            assert tuple(self.call(store.get("plain", expected)).tags) == ()
+        tagged, plain = self.call(store.get_many(["tagged", "plain"]))
+        assert (set(tagged.tags), tuple(plain.tags)) == ({"t", "u"}, ())
+        assert set(self.call(store.claim("tagged", ["t", "u"], lease=100)).tags) == {"t", "u"}
 
     def test_a_claim_finds_the_value_that_is_there_by_then(self, store: Any) -> None:
         self.call(store.set("a", b"1", NEVER, ["t"]))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from labkit import CommandLog, LocalServer, connect, connect_async
+from labkit import CommandLog, connect, connect_async
 from labkit.leaderboard import AsyncLeaderboard, Change, Leaderboard, Season
 from tests.leaderboard.conftest import Boards
 from tests.leaderboard.storage import NOON, check_storage
@@ -22,38 +19,13 @@ from tests.scale import times
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import redis
 
-SECRET = "cluster-secret"
-DEADLINE = 20.0
 NAMES = ["arcade", "chess", "golf", "darts", "pool", "rugby"]
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """Three nodes on loopback that share the slots."""
-    config = {"cluster-enabled": "yes", "cluster-node-timeout": "5000"}
-    with ExitStack() as stack:
-        nodes = [stack.enter_context(LocalServer(config=config)) for _ in range(3)]
-        clients = [stack.enter_context(node.client()) for node in nodes]
-        bounds = [0, 5461, 10923, 16384]
-        for number, client in enumerate(clients):
-            client.config_set("requirepass", SECRET)
-            client.execute_command(
-                "CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1
-            )
-            client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
-        pause, deadline = threading.Event(), time.monotonic() + DEADLINE
-        while not all(map(covers_all_slots, clients)):
-            assert time.monotonic() < deadline, "the cluster did not come up"
-            pause.wait(0.01)
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-        yield f"redis+cluster://:{SECRET}@{hosts}"
-
-
-def covers_all_slots(client: redis.Redis) -> bool:
-    info: Any = client.cluster("INFO")
-    return bool(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3")
+@pytest.fixture
+def url(cluster_url: str) -> str:
+    return cluster_url
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 Whatever decides is one transaction that holds the right to write from its start. In the file stand:
 
     spaces   the namespaces; clear takes the name away, and the next write makes a new one
-    entries  the values, numbered in the order in which they were written
+    entries  the values, with their tags' names, numbered in the order in which they were written
     tags     the tags that values carry; to drop one takes its name away
     marks    which value carries which tag
     leases   the loads that are under way, and the tags that their values will carry
@@ -43,7 +43,7 @@ _TABLES = """
 CREATE TABLE spaces (id INTEGER PRIMARY KEY, name BLOB UNIQUE);
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY, space INTEGER NOT NULL, key BLOB NOT NULL, expires REAL NOT NULL,
-    payload BLOB NOT NULL, UNIQUE (space, key)
+    payload BLOB NOT NULL, tags TEXT, UNIQUE (space, key)
 );
 CREATE INDEX entries_by_expiry ON entries (expires);
 CREATE TABLE tags (id INTEGER PRIMARY KEY, space INTEGER NOT NULL, name BLOB, UNIQUE (name, space));
@@ -72,7 +72,7 @@ _COUNTS = """expires > ? AND NOT EXISTS (
     WHERE marks.entry = entries.id AND tags.name IS NULL
 )"""
 _READABLE = f"space = {_SPACE} AND key = ? AND {_COUNTS}"
-_GET = f"SELECT payload, expires FROM entries WHERE {_READABLE}"
+_GET = f"SELECT payload, expires, tags FROM entries WHERE {_READABLE}"
 _HELD = f"SELECT token, until FROM leases WHERE space = {_SPACE} AND key = ? AND until > ?"
 _END = f"DELETE FROM leases WHERE space = {_SPACE} AND key = ?"
 # A key that starts with a prefix lies below the prefix and 0xFF, which is no byte of UTF-8.
@@ -191,8 +191,9 @@ class FileStore:
         row = db.execute(_GET, (self._name, _bytes(key), now)).fetchone()
         if row is None:
             return None
-        payload, expires = row
-        return Found(payload, expires - now if ttl and expires != math.inf else None)
+        payload, expires, tags = row
+        left = expires - now if ttl and expires != math.inf else None
+        return Found(payload, left, tuple(json.loads(tags)) if tags else ())
 
     # --- Writing
 
@@ -279,29 +280,51 @@ class FileStore:
     ) -> Claim | Busy | Found:
         """Take the right to load a key for `lease` seconds, or say why not."""
         with self._transaction() as db:
-            if not force and (found := self._found(db, key, ttl=True)):
-                return found
-            now = self._now()
-            held = db.execute(_HELD, (self._name, _bytes(key), now)).fetchone()
-            if held and not force:
-                return Busy(held[1] - now)
-            claim = Claim(key, tuple(tags), secrets.token_bytes(16))
-            db.execute(
-                "REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
-                (self._space(db), _bytes(key), claim.token, now + lease, json.dumps(claim.tags)),
-            )
-            return claim
+            return self._claim(db, key, tuple(tags), lease, force)
+
+    def claim_many(
+        self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float
+    ) -> list[Claim | Busy | Found]:
+        """Take the right to load several keys, each as `claim` does, in their order."""
+        with self._transaction() as db:
+            return [self._claim(db, key, tuple(tags), lease, force=False) for key in keys]
+
+    def _claim(
+        self, db: sqlite3.Connection, key: str, tags: tuple[str, ...], lease: float, force: bool
+    ) -> Claim | Busy | Found:
+        if not force and (found := self._found(db, key, ttl=True)):
+            return found
+        now = self._now()
+        held = db.execute(_HELD, (self._name, _bytes(key), now)).fetchone()
+        if held and not force:
+            return Busy(held[1] - now)
+        claim = Claim(key, tags, secrets.token_bytes(16))
+        db.execute(
+            "REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
+            (self._space(db), _bytes(key), claim.token, now + lease, json.dumps(claim.tags)),
+        )
+        return claim
 
     def fill(self, claim: Claim, payload: bytes, ttl: float | None = None) -> bool:
         """Store what a claim loaded and end the claim; False where a fence refused it."""
+        return self.fill_many([(claim, payload, ttl)])[0]
+
+    def fill_many(self, fills: Sequence[tuple[Claim, bytes, float | None]]) -> list[bool]:
+        """Store what claims loaded, each as `fill` does: (claim, payload, ttl)."""
         with self._transaction() as db:
-            held = db.execute(_HELD, (self._name, _bytes(claim.key), self._now())).fetchone()
-            if not held or held[0] != claim.token:
-                return False
-            db.execute(_END, (self._name, _bytes(claim.key)))
-            self._put(db, claim.key, payload, ttl, claim.tags)
+            kept = [self._fill(db, *fill) for fill in fills]
             self._tidy(db)
-            return True
+            return kept
+
+    def _fill(
+        self, db: sqlite3.Connection, claim: Claim, payload: bytes, ttl: float | None
+    ) -> bool:
+        held = db.execute(_HELD, (self._name, _bytes(claim.key), self._now())).fetchone()
+        if not held or held[0] != claim.token:
+            return False
+        db.execute(_END, (self._name, _bytes(claim.key)))
+        self._put(db, claim.key, payload, ttl, claim.tags)
+        return True
 
     def release(self, claim: Claim) -> None:
         """End a claim without a value."""
@@ -325,7 +348,9 @@ class FileStore:
 
     def close(self) -> None:
         """Give back the connections; a call that follows makes a new one."""
-        for line in list(self._lines):
+        with _gate:
+            lines = list(self._lines)
+        for line in lines:
             line.close()
 
     # --- Words
@@ -336,7 +361,9 @@ class FileStore:
             line: _Line = self._mine.line
         except AttributeError:
             line = self._mine.line = _Line(self._tier.path, self._tier.budget)
-            self._lines.add(line)
+            with _gate:
+                self._lines.add(line)
+                _lines.add(line)
         return line
 
     @contextlib.contextmanager
@@ -372,9 +399,9 @@ class FileStore:
         expires = math.inf if ttl is None else self._now() + ttl
         # Not a REPLACE, which would run no trigger.
         db.execute("DELETE FROM entries WHERE space = ? AND key = ?", (space, place))
-        row = (space, place, expires, payload)
+        row = (space, place, expires, payload, json.dumps(list(tags)) if tags else None)
         number = db.execute(
-            "INSERT INTO entries (space, key, expires, payload) VALUES (?, ?, ?, ?)", row
+            "INSERT INTO entries (space, key, expires, payload, tags) VALUES (?, ?, ?, ?, ?)", row
         ).lastrowid
         for name in {_bytes(tag) for tag in tags}:
             db.execute("INSERT OR IGNORE INTO tags (space, name) VALUES (?, ?)", (space, name))
@@ -409,7 +436,7 @@ class FileStore:
 # --- Connections
 
 _lines: weakref.WeakSet[_Line] = weakref.WeakSet()
-_gate = threading.Lock()  # whoever makes a line holds it
+_gate = threading.Lock()  # over the sets of lines
 
 
 class _Line:
@@ -419,8 +446,6 @@ class _Line:
         self._path, self._budget = path, budget
         self._connection: sqlite3.Connection | None = None
         self.lock = threading.RLock()
-        with _gate:
-            _lines.add(self)
 
     def __enter__(self) -> sqlite3.Connection:
         self.lock.acquire()

@@ -549,7 +549,7 @@ def _body(payload: bytes, tags: Sequence[str]) -> bytes:
 def _read(blob: bytes, generations: Sequence[bytes | None], tags: tuple[str, ...]) -> Any:
     """The payload under these generations; None: it does not count; _OTHER_TAGS: ask for those."""
     count = len(generations)
-    if blob[:2] != _HEAD or len(blob) < 3 + 8 * blob[2]:
+    if blob[:2] != _HEAD or len(blob) < 3 or len(blob) < 3 + 8 * blob[2]:
         return None
     if blob[2] != count:
         return _OTHER_TAGS
@@ -569,13 +569,16 @@ def _payload(blob: bytes, tags: int) -> bytes:
 
 def _tags(blob: bytes) -> tuple[str, ...] | None:
     """The tags that a value carries; None where it is no value of this layout."""
-    if blob[:2] != _HEAD or len(blob) < 3 + 8 * blob[2] or blob[2] == 0:
+    if blob[:2] != _HEAD or len(blob) < 3 or len(blob) < 3 + 8 * blob[2] or blob[2] == 0:
         return None
     if blob[2] == 1:
         return ()
     start = 3 + 8 * blob[2]
     end = start + 2 + int.from_bytes(blob[start : start + 2], "big")
-    names = blob[start + 2 : end].decode("utf-8", "surrogatepass").split("\0")
+    try:
+        names = blob[start + 2 : end].decode("utf-8", "surrogatepass").split("\0")
+    except UnicodeDecodeError:
+        return None
     return tuple(names) if len(names) == blob[2] - 1 else None
 
 

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 Command = tuple[Any, ...]
 
-_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+# Whoever sends an invalid response is no Redis.
+_LOST = (
+    *(exceptions.ConnectionError, exceptions.TimeoutError, OSError),
+    exceptions.InvalidResponse,
+)
 # What redis-py puts into a pool's options for itself.
 _NOT_OPTIONS = ("himport_registry", "maint_notifications_pool_handler")
 

@@ -1,0 +1,98 @@
+"""The same counts reach Prometheus and OpenTelemetry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import prometheus_client
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from labkit.cache import Cache, MemoryTier
+from labkit.cache.metrics import PrometheusCollector, observe
+from tests.cache.dict_store import DictTier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def cache() -> Iterator[Cache]:
+    """A cache whose function was loaded twice, hit three times in memory, and raised once."""
+    cache = Cache([MemoryTier(maxsize=1), DictTier()], namespace="news", ttl=60)
+
+    @cache.cached(name="double")
+    def double(n: int) -> int:
+        return 2 * n if n else 1 // n
+
+    for n in (1, 1, 1, 2, 2):
+        double(n)
+    with pytest.raises(ZeroDivisionError):
+        double(0)
+    yield cache
+    cache.close()
+
+
+EXPECTED: dict[tuple[Any, ...], float] = {
+    ("hits", ("function", "double"), ("tier", "memory")): 3,
+    ("hits", ("function", "double"), ("tier", "dict")): 0,
+    ("misses", ("function", "double")): 3,
+    ("loads", ("function", "double")): 3,
+    ("load_errors", ("function", "double")): 1,
+    ("waits", ("function", "double")): 0,
+    ("refused", ("function", "double")): 0,
+    ("entries", ("tier", "memory")): 1,
+    ("evictions", ("tier", "memory")): 1,
+    ("failures", ("tier", "dict")): 0,
+    ("away", ("tier", "dict")): 0,
+    ("owed", ("tier", "dict")): 0,
+}
+
+
+def test_prometheus_gets_the_counts_of_functions_and_tiers(cache: Cache) -> None:
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(PrometheusCollector(cache, name="site"))
+    for (metric, *labels), value in EXPECTED.items():
+        total = "_total" if metric not in ("entries", "away", "owed") else ""
+        name = f"labkit_cache_{metric}{total}"
+        assert registry.get_sample_value(name, {"cache": "site", **dict(labels)}) == value, name
+
+
+def test_opentelemetry_gets_the_same(cache: Cache) -> None:
+    reader = InMemoryMetricReader()
+    observe(cache, "site", MeterProvider([reader]).get_meter("test"))
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = {
+        (metric.name, *sorted((point.attributes or {}).items())): point.value
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+    for (metric, *labels), value in EXPECTED.items():
+        key = (f"labkit.cache.{metric}", *sorted([("cache", "site"), *labels]))
+        assert found[key] == value, key
+
+
+def test_the_percentiles_of_loads_are_labelled_by_quantile(cache: Cache) -> None:
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(PrometheusCollector(cache, name="site"))
+    labels = {"cache": "site", "function": "double"}
+    values = [
+        registry.get_sample_value("labkit_cache_load_seconds", {**labels, "quantile": quantile})
+        for quantile in ("0.5", "0.95", "0.99")
+    ]
+    assert values == sorted(value for value in values if value is not None)
+
+
+def test_counts_are_read_when_they_are_asked_for(cache: Cache) -> None:
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(PrometheusCollector(cache, name="site"))
+    labels = {"cache": "site", "function": "", "tier": "memory"}
+    before = registry.get_sample_value("labkit_cache_hits_total", labels)
+    cache.set("k", 1)
+    cache.get("k")
+    assert before == 0
+    assert registry.get_sample_value("labkit_cache_hits_total", labels) == 1
