@@ -12,59 +12,29 @@ Whatever decides is one transaction that holds the right to write from its start
 A value counts while its namespace and all of its tags have their names. A load counts while it has
 its lease, so whatever makes a load worthless takes its lease away. What nobody can read any more is
 removed by the writes that follow, a few rows each.
+
+`file_lines` has the connections, and the tables in SQL.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import secrets
 import sqlite3
-import threading
 import time
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.cache.backends.base import Busy, Claim, Found
-from labkit.cache.errors import Refused, Unavailable
+from labkit.cache.backends.file_lines import FileLines, failure, try_file
 from labkit.clock import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import os
+    from collections.abc import Sequence
 
     from labkit.clock import Clock
-
-_APPLICATION = 0x6C616263  # marks a database as one of this module
-_LAYOUT = 1
-_TABLES = """
-CREATE TABLE spaces (id INTEGER PRIMARY KEY, name BLOB UNIQUE);
-CREATE TABLE entries (
-    id INTEGER PRIMARY KEY, space INTEGER NOT NULL, key BLOB NOT NULL, expires REAL NOT NULL,
-    payload BLOB NOT NULL, tags TEXT, UNIQUE (space, key)
-);
-CREATE INDEX entries_by_expiry ON entries (expires);
-CREATE TABLE tags (id INTEGER PRIMARY KEY, space INTEGER NOT NULL, name BLOB, UNIQUE (name, space));
-CREATE TABLE marks (entry INTEGER, tag INTEGER, PRIMARY KEY (entry, tag)) WITHOUT ROWID;
-CREATE INDEX marks_by_tag ON marks (tag);
-CREATE TABLE leases (
-    space INTEGER, key BLOB, token BLOB NOT NULL, until REAL NOT NULL, tags TEXT NOT NULL,
-    PRIMARY KEY (space, key)
-) WITHOUT ROWID;
-CREATE TABLE meter (bytes INTEGER NOT NULL);
-INSERT INTO meter VALUES (0);
-CREATE TRIGGER entry_written AFTER INSERT ON entries BEGIN
-    UPDATE meter SET bytes = bytes + length(new.key) + length(new.payload);
-END;
-CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
-    UPDATE meter SET bytes = bytes - length(old.key) - length(old.payload);
-    DELETE FROM tags WHERE id IN (SELECT tag FROM marks WHERE entry = old.id)
-        AND NOT EXISTS (SELECT 1 FROM marks WHERE tag = tags.id AND entry <> old.id);
-    DELETE FROM marks WHERE entry = old.id;
-END;
-"""
 
 _SPACE = "(SELECT id FROM spaces WHERE name = ?)"
 _COUNTS = """expires > ? AND NOT EXISTS (
@@ -88,8 +58,6 @@ _EMPTY = "name IS NULL AND NOT EXISTS (SELECT 1 FROM entries WHERE space = space
 
 _CHUNK = 1000  # keys that are deleted in one transaction, while other writers wait
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at a lease
-_SMALLEST = 512  # bytes of a database
-_REFUSALS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_TOOBIG)
 
 
 class FileTier:
@@ -131,28 +99,11 @@ class FileTier:
         self.clock = clock
         if not self.path.parent.is_dir():
             raise ValueError(f"there is no directory {self.path.parent}; make it first")
-        self._try()
+        try_file(self.path, self.budget)
 
     def open(self, namespace: str) -> FileStore:
         """A store for the values of one namespace."""
         return FileStore(self, namespace)
-
-    def _try(self) -> None:
-        """Refuse a file that will never do; one that is locked or read-only may do later."""
-        try:
-            _connect(self.path, self.budget).close()
-        except sqlite3.DatabaseError as error:
-            code = _code(error)
-            if code == sqlite3.SQLITE_CANTOPEN:
-                raise ValueError(
-                    f"cannot open {self.path}; expected a file that this process may write, in a "
-                    "directory where it may make files"
-                ) from error
-            if code in (None, sqlite3.SQLITE_NOTADB):
-                raise ValueError(
-                    f"{self.path} is not a cache but some other file ({error}); give the path of "
-                    "a new file, or delete this one"
-                ) from error
 
     def __repr__(self) -> str:
         return f"<FileTier {str(self.path)!r} budget={self.budget:g}s>"
@@ -167,8 +118,7 @@ class FileStore:
         self._tier = tier
         self._name = _bytes(namespace)
         self._now = tier.clock
-        self._mine = threading.local()
-        self._lines: weakref.WeakSet[_Line] = weakref.WeakSet()
+        self._lines = FileLines(tier.path, tier.budget)
 
     # --- Reading
 
@@ -176,14 +126,14 @@ class FileStore:
         """The value of a key, or None."""
         # One statement needs no transaction around it, which would take longer than the statement.
         try:
-            with self._line() as db:
+            with self._lines.mine() as db:
                 return self._found(db, key, ttl)
         except sqlite3.DatabaseError as error:
-            raise _failure(error) from error
+            raise failure(error) from error
 
     def get_many(self, keys: Sequence[str], *, ttl: bool = False) -> list[Found | None]:
         """The values of keys, in their order, None where there is none."""
-        with self._transaction("DEFERRED") as db:
+        with self._lines.transaction("DEFERRED") as db:
             return [self._found(db, key, ttl) for key in keys]
 
     def _found(self, db: sqlite3.Connection, key: str, ttl: bool) -> Found | None:
@@ -210,7 +160,7 @@ class FileStore:
         tags: Sequence[str] = (),
     ) -> None:
         """Store several values, each as `set` does."""
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             for (key, payload), ttl in zip(items, ttls, strict=True):
                 db.execute(_END, (self._name, _bytes(key)))
                 self._put(db, key, payload, ttl, tags)
@@ -219,7 +169,7 @@ class FileStore:
     def expire(self, key: str, ttl: float) -> bool:
         """Give a value a new time to live; False where there is none."""
         now = self._now()
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             done = db.execute(
                 f"UPDATE entries SET expires = ? WHERE {_READABLE}",
                 (now + ttl, self._name, _bytes(key), now),
@@ -229,7 +179,7 @@ class FileStore:
     def delete(self, keys: Sequence[str]) -> int:
         """Delete values and refuse the loads of them that are under way; answers how many."""
         gone = 0
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             for key in keys:
                 place = (self._name, _bytes(key))
                 db.execute(_END, place)
@@ -239,7 +189,7 @@ class FileStore:
 
     def drop_tags(self, tags: Sequence[str]) -> None:
         """Make every value with one of the tags unreadable, and refuse loads that carry one."""
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             db.executemany(
                 f"UPDATE tags SET name = NULL WHERE name = ? AND space = {_SPACE}",
                 [(_bytes(tag), self._name) for tag in tags],
@@ -253,12 +203,12 @@ class FileStore:
         """Delete every value whose key starts so; refuse the loads under way; answers how many."""
         start = _bytes(prefix)
         place = (self._name, start, start + b"\xff")
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             db.execute(f"DELETE FROM leases WHERE {_STARTS}", place)
             (newest,) = db.execute("SELECT max(id) FROM entries").fetchone()
         gone, found = 0, _CHUNK
         while found == _CHUNK:
-            with self._transaction() as db:
+            with self._lines.transaction() as db:
                 found = db.execute(
                     "DELETE FROM entries WHERE id IN (SELECT id FROM entries "
                     f"WHERE {_STARTS} AND {_COUNTS} AND id <= ? LIMIT {_CHUNK})",
@@ -269,7 +219,7 @@ class FileStore:
 
     def clear(self) -> None:
         """Make every value of the namespace unreadable, and refuse the loads under way."""
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             db.execute(f"DELETE FROM leases WHERE space = {_SPACE}", (self._name,))
             db.execute("UPDATE spaces SET name = NULL WHERE name = ?", (self._name,))
 
@@ -279,14 +229,14 @@ class FileStore:
         self, key: str, tags: Sequence[str] = (), *, lease: float, force: bool = False
     ) -> Claim | Busy | Found:
         """Take the right to load a key for `lease` seconds, or say why not."""
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             return self._claim(db, key, tuple(tags), lease, force)
 
     def claim_many(
         self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float
     ) -> list[Claim | Busy | Found]:
         """Take the right to load several keys, each as `claim` does, in their order."""
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             return [self._claim(db, key, tuple(tags), lease, force=False) for key in keys]
 
     def _claim(
@@ -311,7 +261,7 @@ class FileStore:
 
     def fill_many(self, fills: Sequence[tuple[Claim, bytes, float | None]]) -> list[bool]:
         """Store what claims loaded, each as `fill` does: (claim, payload, ttl)."""
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             kept = [self._fill(db, *fill) for fill in fills]
             self._tidy(db)
             return kept
@@ -328,7 +278,7 @@ class FileStore:
 
     def release(self, claim: Claim) -> None:
         """End a claim without a value."""
-        with self._transaction() as db:
+        with self._lines.transaction() as db:
             db.execute(f"{_END} AND token = ?", (self._name, _bytes(claim.key), claim.token))
 
     def wait(self, key: str, seconds: float) -> None:
@@ -348,36 +298,13 @@ class FileStore:
 
     def close(self) -> None:
         """Give back the connections; a call that follows makes a new one."""
-        with _gate:
-            lines = list(self._lines)
-        for line in lines:
-            line.close()
+        self._lines.close()
 
     # --- Words
 
-    def _line(self) -> _Line:
-        """The connection of this thread."""
-        try:
-            line: _Line = self._mine.line
-        except AttributeError:
-            line = self._mine.line = _Line(self._tier.path, self._tier.budget)
-            with _gate:
-                self._lines.add(line)
-                _lines.add(line)
-        return line
-
-    @contextlib.contextmanager
-    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        try:
-            with self._line() as db, db:
-                db.execute(f"BEGIN {kind}")
-                yield db
-        except sqlite3.DatabaseError as error:
-            raise _failure(error) from error
-
     def _holder(self, key: str) -> bytes | None:
         """The token of the claim that a key is under."""
-        with self._transaction("DEFERRED") as db:
+        with self._lines.transaction("DEFERRED") as db:
             held = db.execute(_HELD, (self._name, _bytes(key), self._now())).fetchone()
             return held[0] if held else None
 
@@ -433,138 +360,5 @@ class FileStore:
         db.execute("DELETE FROM entries WHERE id <= ?", (number,))
 
 
-# --- Connections
-
-_lines: weakref.WeakSet[_Line] = weakref.WeakSet()
-_gate = threading.Lock()  # over the sets of lines
-
-
-class _Line:
-    """A thread's connection to a file, made when it is needed; for use in a `with` block."""
-
-    def __init__(self, path: Path, budget: float) -> None:
-        self._path, self._budget = path, budget
-        self._connection: sqlite3.Connection | None = None
-        self.lock = threading.RLock()
-
-    def __enter__(self) -> sqlite3.Connection:
-        self.lock.acquire()
-        if self._connection is None:
-            try:
-                self._connection = _connect(self._path, self._budget)
-            except BaseException:
-                self.lock.release()
-                raise
-        return self._connection
-
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()
-
-    def close(self) -> None:
-        """Give the connection back, when the call that uses it has ended."""
-        with self.lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    __del__ = close
-
-
-_held: list[_Line] = []
-
-
-def _before_fork() -> None:
-    """Close every connection: a child may neither use nor close one that its parent has opened."""
-    _gate.acquire()
-    for line in list(_lines):
-        line.lock.acquire()
-        line.close()
-        _held.append(line)
-
-
-def _after_fork() -> None:
-    while _held:
-        _held.pop().lock.release()
-    _gate.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
-
-
-def _connect(path: Path, budget: float) -> sqlite3.Connection:
-    # SQLite would make the file readable for others. Only a file that is missing may be opened
-    # here: to close one that is there would end the locks that this process has on it.
-    with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, timeout=budget, isolation_level=None, check_same_thread=False)
-    try:
-        if 0 < path.stat().st_size < _SMALLEST:  # which SQLite would take for an empty one
-            raise sqlite3.DatabaseError("too short for a database")
-        if _marks(db) != (_APPLICATION, _LAYOUT):
-            with db:
-                db.execute("BEGIN IMMEDIATE")
-                _lay_out(db)
-        _use_wal(db, time.monotonic() + budget)
-        db.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _marks(db: sqlite3.Connection) -> tuple[int, int]:
-    """Whose database it is, and its layout."""
-    application: int = db.execute("PRAGMA application_id").fetchone()[0]
-    layout: int = db.execute("PRAGMA user_version").fetchone()[0]
-    return application, layout
-
-
-def _lay_out(db: sqlite3.Connection) -> None:
-    """Make the tables, in the place of those of another layout, unless somebody just did."""
-    application, layout = _marks(db)
-    if (application, layout) == (_APPLICATION, _LAYOUT):
-        return
-    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    if tables and application != _APPLICATION:
-        raise sqlite3.DatabaseError("a database of another program")
-    for (name,) in tables:
-        db.execute(f'DROP TABLE "{name}"')
-    # Not executescript, which would commit first.
-    statement = ""
-    for part in _TABLES.split(";"):
-        statement += part + ";"
-        if sqlite3.complete_statement(statement):
-            db.execute(statement)
-            statement = ""
-    db.execute(f"PRAGMA application_id = {_APPLICATION}")
-    db.execute(f"PRAGMA user_version = {_LAYOUT}")
-
-
-def _use_wal(db: sqlite3.Connection, deadline: float) -> None:
-    """Let readers and a writer work side by side, which the file remembers from then on."""
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:  # SQLite does not wait here while others open the file
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_SHORTEST_PAUSE)
-
-
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _code(error: sqlite3.DatabaseError) -> int | None:
-    """What SQLite calls the error; None: it is not one of SQLite."""
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
-def _failure(error: sqlite3.DatabaseError) -> Unavailable:
-    kind = Refused if _code(error) in _REFUSALS else Unavailable
-    return kind(f"the file of the cache: {error}")

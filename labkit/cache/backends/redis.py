@@ -19,12 +19,9 @@ Only this module, `redis_lines` and the Lua beside them know Redis.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
-import threading
-import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +31,7 @@ import redis.asyncio
 from redis import exceptions
 
 from labkit.cache.backends.base import Busy, Claim, Found
+from labkit.cache.backends.redis_feed import Echoes, RedisFeed
 from labkit.cache.backends.redis_lines import line_of, listening_client
 from labkit.cache.errors import Refused
 from labkit.clock import duration
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 
 _HEAD = b"\xc1\x01"  # 0xC1 begins no MessagePack, JSON or pickle; 1 is the version of the layout
 _SCAN = 1000
-_CHANGES = ("changed", "dropped", "prefix_deleted", "cleared")
 _LONGEST_WAIT = 1.0  # seconds, below the time-outs that a cluster's client is likely to have
 
 
@@ -61,13 +58,20 @@ class RedisTier:
         budget: The longest time that one trip to the server may take. A cluster's client keeps its
             own time-outs instead.
         buckets: In how many hash slots the namespace lies. Default: 1, and 16 in a cluster.
+        tracking: Whether the server is asked to tell a memory in front of it what other programs
+            change, such as a `redis-cli DEL`. What caches change is heard either way.
 
     Raises:
         TypeError: `client` is no client of redis-py.
     """
 
     def __init__(
-        self, client: Any, *, budget: float | str = "250ms", buckets: int | None = None
+        self,
+        client: Any,
+        *,
+        budget: float | str = "250ms",
+        buckets: int | None = None,
+        tracking: bool = True,
     ) -> None:
         self.budget = duration(budget)
         if self.budget <= 0:
@@ -76,6 +80,7 @@ class RedisTier:
         self._cluster = isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster)
         self.buckets = buckets or (16 if self._cluster else 1)
         self.asynchronous = isinstance(client, redis.asyncio.Redis | redis.asyncio.RedisCluster)
+        self.tracking = tracking and not self._cluster
 
     @property
     def client(self) -> Any:
@@ -107,6 +112,7 @@ class RedisStore:
             for bucket in range(tier.buckets)
         ]
         self.channel = f"{self._prefixes[0]}changes"
+        self._echoes = Echoes()
         self._known: set[str] = set()  # the scripts that the server is known to hold
 
     # --- Reading
@@ -217,6 +223,7 @@ class RedisStore:
         ttls: Sequence[float | None],
         tags: Sequence[str],
     ) -> Flow:
+        self._echoes.expect([key for key, _ in items])
         calls = [
             (
                 self._keys(key, tags),
@@ -238,6 +245,7 @@ class RedisStore:
         return self._line.run(self._expire(key, ttl))
 
     def _expire(self, key: str, ttl: float) -> Flow:
+        self._echoes.expect([key])
         arguments = (_milliseconds(ttl), f"{self._prefix(key)}t:")
         (done,) = yield from self._scripts("expire", [(self._keys(key), arguments)])
         return bool(done)
@@ -342,6 +350,7 @@ class RedisStore:
         return self._line.run(self._fill_many(fills))
 
     def _fill_many(self, fills: Sequence[tuple[Claim, bytes, float | None]]) -> Flow:
+        self._echoes.expect([claim.key for claim, _, _ in fills])
         calls = [
             (
                 self._keys(claim.key, claim.tags),
@@ -389,7 +398,8 @@ class RedisStore:
     def listen(self, listener: Listener, bound: float) -> RedisFeed:
         """Tell the changes that others make."""
         client = listening_client(self._line.client, self._tier.budget)
-        return RedisFeed(client, self.channel, self._author, listener, bound)
+        values = [f"{prefix}v:" for prefix in self._prefixes] if self._tier.tracking else []
+        return RedisFeed(client, self.channel, values, self._author, self._echoes, listener, bound)
 
     # --- Words
 
@@ -449,88 +459,6 @@ class RedisStore:
 def _first(flow: Flow) -> Flow:
     (answer,) = yield from flow
     return answer
-
-
-class RedisFeed:
-    """Hears what other processes change, in a thread with a connection of its own.
-
-    The line is taken for cut when nothing has come for `bound` seconds, although it is asked for a
-    sign of life three times in that time.
-    """
-
-    def __init__(
-        self, client: Any, channel: str, author: bytes, listener: Listener, bound: float
-    ) -> None:
-        self._client = client
-        self._channel = channel
-        self._author = author
-        self._listener = listener
-        self._pause = max(bound / 3, 0.001)
-        self._bound = bound
-        self._closed = threading.Event()
-        self._tried = threading.Event()
-        self._process = os.getpid()
-        self._heard = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"feed of {channel}", daemon=True)
-        self._thread.start()
-        self._tried.wait(bound)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs in this process."""
-        return self._process == os.getpid() and self._thread.is_alive()
-
-    def close(self) -> None:
-        """Stop."""
-        self._closed.set()
-        if self._process == os.getpid():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._closed.is_set():
-            try:
-                with self._client.pubsub() as line:
-                    line.subscribe(self._channel)
-                    self._hear(line)
-            except Exception:  # whatever it is: a thread that ended could not say that it is deaf
-                pass
-            if self._closed.is_set():
-                return
-            self._listener.cut(time.monotonic() - self._heard)
-            self._tried.set()
-            self._closed.wait(self._pause)
-
-    def _hear(self, line: Any) -> None:
-        """Tell what comes, until the line is silent for too long."""
-        connected = time.monotonic()
-        asked = False
-        while not self._closed.is_set():
-            message = line.get_message(timeout=min(self._pause, 0.1))
-            now = time.monotonic()
-            silence = now - max(self._heard, connected)
-            if message is not None:
-                self._heard, asked = now, False
-                self._tell(message)
-            elif silence >= 2 * self._pause:
-                return
-            elif not asked and silence >= self._pause:
-                line.ping()
-                asked = True
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        if message["type"] == "subscribe":
-            self._listener.restored()
-            self._tried.set()
-        elif message["type"] == "message":
-            data = message["data"]
-            with contextlib.suppress(msgspec.DecodeError, ValueError, TypeError, AttributeError):
-                author, what, which = msgspec.msgpack.decode(data)
-                if author == self._author or what not in _CHANGES:
-                    return
-                if what == "cleared":
-                    self._listener.cleared()
-                else:
-                    getattr(self._listener, what)(which)
 
 
 # --- The bytes of a value

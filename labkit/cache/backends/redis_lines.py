@@ -297,19 +297,19 @@ def line_of(client: Any, budget: float) -> Any:
 
 
 def listening_client(client: Any, budget: float) -> Any:
-    """A blocking client of the same server, for a thread that listens."""
-    if isinstance(client, redis.Redis | redis.RedisCluster):
-        return client
-    if isinstance(client, redis.asyncio.RedisCluster):
+    """A blocking client of the same server, for a thread that listens; it is the caller's own."""
+    if isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster):
         make: Any = redis.cluster.ClusterNode
         nodes = [make(node.host, node.port) for node in client.get_nodes()]
+        known = getattr(client, "connection_kwargs", None) or client.get_connection_kwargs()
         options = {
             name: value
-            for name, value in client.connection_kwargs.items()
+            for name, value in known.items()
             if name in ("username", "password", "protocol") and value is not None
         }
         return redis.RedisCluster(startup_nodes=nodes, **options)
     pool = _pool(client.connection_pool, redis.ConnectionPool, budget, Retry(NoBackoff(), 0))
+    pool.connection_kwargs["protocol"] = 2  # in which changes come as messages of a channel
     return redis.Redis(connection_pool=pool)
 
 
