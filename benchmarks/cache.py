@@ -11,7 +11,6 @@ import asyncio
 import copy
 import functools
 import itertools
-import os
 import statistics
 import threading
 import time
@@ -27,6 +26,7 @@ import dogpile.cache
 import msgspec
 import redis.asyncio
 
+from benchmarks._pinning import pinned_server
 from labkit import LocalServer
 from labkit.cache import AsyncCache, Cache, MemoryTier, RedisTier
 from labkit.cache.eviction import POLICIES
@@ -41,24 +41,19 @@ if TYPE_CHECKING:
 TTL = 600
 SIZE = 1000
 BATCH = 100
-_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def rows() -> Iterator[str]:
     """Yield one line a figure."""
-    with LocalServer() as server:
-        if len(_CORES) > 1:
-            os.sched_setaffinity(0, {_CORES[0]})
-            os.sched_setaffinity(server.pid, {_CORES[1]})
-        with asyncio.Runner() as loop:
-            yield from _in_memory(loop)
-            yield from _coherent(server, loop)
-            yield from _in_redis(server)
-            yield from _in_redis_async(server, loop)
-            yield from _many(server)
-            yield from _missed(server)
-            yield from _dead(loop)
-            yield from _dropped_tags(server)
+    with pinned_server() as server, asyncio.Runner() as loop:
+        yield from _in_memory(loop)
+        yield from _coherent(server, loop)
+        yield from _in_redis(server)
+        yield from _in_redis_async(server, loop)
+        yield from _many(server)
+        yield from _missed(server)
+        yield from _dead(loop)
+        yield from _dropped_tags(server)
     yield from _evicting()
 
 

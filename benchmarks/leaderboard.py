@@ -7,13 +7,12 @@ calls do less: no policy beyond ZADD GT, no first-come order of ties, no windows
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-from labkit import LocalServer
+from benchmarks._pinning import pinned_server
 from labkit.latency import measure
 from labkit.leaderboard import Leaderboard
 from tests.scale import SEED
@@ -25,28 +24,18 @@ SIZES = (10_000, 100_000, 1_000_000)
 _ROUNDS = 300
 _BATCH = 5
 _CHUNK = 1000
-_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def rows() -> Iterator[str]:
     """Yield one line a figure."""
     for size in SIZES:
-        with _server() as server, server.client() as client:
+        with pinned_server() as server, server.client() as client:
             board = Leaderboard(client, "bench")
             yield _loading(client, board, size)
             for name, (plain, ours) in _pairs(client, board, size).items():
                 yield f"{size:>9,} members, {name}: {_ratio(plain, ours)}"
-    with _server() as server, server.client() as client:
+    with pinned_server() as server, server.client() as client:
         yield _tied_page(client)
-
-
-def _server() -> LocalServer:
-    """A server on a core of its own, and this process on another, where the system can do so."""
-    server = LocalServer()
-    if len(_CORES) > 1:
-        os.sched_setaffinity(0, {_CORES[0]})
-        os.sched_setaffinity(server.pid, {_CORES[1]})
-    return server
 
 
 def _ratio(plain: Callable[[], Any], ours: Callable[[], Any]) -> str:

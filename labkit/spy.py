@@ -148,19 +148,26 @@ class CommandLog:
         return get_async if inspect.iscoroutinefunction(get_connection) else get
 
     def _tap(self, connection: Any) -> None:
-        """Record what goes through the connection's three ways out."""
+        """Record what goes through the connection's ways out."""
         with self._lock:
             if id(connection) in self._tapped:
                 return
             self._tapped.add(id(connection))
         send_command = connection.send_command
         send_packed_command = connection.send_packed_command
+        pack_command = connection.pack_command
         pack_commands = connection.pack_commands
         packed: list[tuple[Any, ...]] = []
 
+        def pack_one(*args: Any) -> Any:
+            packed[:] = [args]
+            return pack_command(*args)
+
         def pack(commands: Iterable[tuple[Any, ...]]) -> Any:
-            packed[:] = [tuple(command) for command in commands]
-            return pack_commands(packed)
+            several = [tuple(command) for command in commands]
+            parts = pack_commands(several)
+            packed[:] = several  # now: an async connection has packed them one by one
+            return parts
 
         def send_one(*args: Any, **kwargs: Any) -> Any:
             with self._trip([args]):
@@ -179,6 +186,7 @@ class CommandLog:
                 return await send_packed_command(*args, **kwargs)
 
         is_async = inspect.iscoroutinefunction(send_command)
+        self._replace(connection, "pack_command", pack_one)
         self._replace(connection, "pack_commands", pack)
         self._replace(connection, "send_command", send_one_async if is_async else send_one)
         self._replace(connection, "send_packed_command", send_many_async if is_async else send_many)

@@ -65,14 +65,32 @@ class AsyncCache(BaseCache):
         """Drop a key; answers whether there was one. A load of it under way is not kept."""
         return await run_async(self._delete(key))
 
+    @overload
     async def get_or_load(
         self,
         key: str,
-        loader: Callable[[], Awaitable[T]] | Callable[[], T],
+        loader: Callable[[], Awaitable[T]],
         *,
         ttl: TTL | Callable[[Any], TTL] = UNSET,
         tags: Sequence[str] = (),
-    ) -> T:
+    ) -> T: ...
+    @overload
+    async def get_or_load(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        ttl: TTL | Callable[[Any], TTL] = UNSET,
+        tags: Sequence[str] = (),
+    ) -> T: ...
+    async def get_or_load(
+        self,
+        key: str,
+        loader: Callable[[], Any],
+        *,
+        ttl: TTL | Callable[[Any], TTL] = UNSET,
+        tags: Sequence[str] = (),
+    ) -> Any:
         """The value of a key; where no tier has it, what the loader returns, which is kept.
 
         However many callers ask meanwhile, in however many processes, the loader runs once.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.cache.backends.memory import MemoryTier
 from labkit.cache.engine import Call, Engine
-from labkit.cache.options import Options, seconds
+from labkit.cache.options import Options, checked_tags, seconds
 from labkit.cache.serializers import MessagePack
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class BaseCache:
     def _call(self, key: str, tags: Sequence[str] = (), loader: Any = None, **changes: Any) -> Call:
         options = self._options.but(**changes) if changes else self._options
         _checked([key])
-        return Call(key, _tags(tags), options, self._engine.direct, loader)
+        return Call(key, checked_tags(tags), options, self._engine.direct, loader)
 
     def _get_many(self, keys: Sequence[str]) -> Steps[dict[str, Any]]:
         _checked(keys)
@@ -155,6 +155,8 @@ class BaseCache:
                 "and prefix=. clear() drops everything"
             )
         ((what, value),) = chosen.items()
+        if not isinstance(value, str):
+            raise TypeError(f"{what} is {value!r}; expected a text")
         if not value:
             raise ValueError(f"{what} is empty; clear() drops everything")
         if what == "key":
@@ -195,9 +197,3 @@ def _checked(keys: Any) -> None:
     for key in keys:
         if not isinstance(key, str) or not key:
             raise TypeError(f"a key is {key!r}; expected a text that is not empty")
-
-
-def _tags(tags: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise TypeError(f"tags is the text {tags!r}; expected several tags: [{tags!r}]")
-    return tuple(tags)

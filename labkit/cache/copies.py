@@ -14,11 +14,14 @@ from abc import ABC
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Uncopyable(TypeError):
@@ -59,25 +62,26 @@ def shareable(value: Any) -> bool:
         return False
 
 
-def copy_of(value: Any) -> Any:
-    """A copy that can be changed without changing the value.
+def copier_of(value: Any) -> Callable[[Any], Any]:
+    """What copies a value that can change, and copies of it: chosen once, as that takes longer.
 
-    Raises:
-        Uncopyable: It can change, and cannot be copied.
+    The copier raises `Uncopyable` where there is no copy that can be changed by itself.
     """
-    kind = type(value)
+    kind: Any = type(value)
+    members = value.items() if kind is dict else value
     # Members that cannot change need no copies, nor a record of which were the same object.
-    if (kind is list or kind is set) and all(map(shareable, value)):
-        return kind(value)
-    if kind is dict and all(map(shareable, value)) and all(map(shareable, value.values())):
-        return value.copy()
-    if shareable(value):
-        return value
+    if kind in (dict, list, set) and all(map(shareable, members)):
+        copier: Callable[[Any], Any] = kind.copy
+        return copier
+    return _deep_copy
+
+
+def _deep_copy(value: Any) -> Any:
     try:
         return copy.deepcopy(value)
     except Exception as error:
         raise Uncopyable(
-            f"a value of type {kind.__qualname__} cannot be copied for each caller "
+            f"a value of type {type(value).__qualname__} cannot be copied for each caller "
             f"({str(error) or type(error).__name__}); return something immutable, "
             "give a serializer that can store it, or share it with copy=False"
         ) from error

@@ -25,7 +25,7 @@ from typing import (
 
 from labkit.cache.engine import MISSING, Call
 from labkit.cache.keys import CallKey, Template
-from labkit.cache.options import Options
+from labkit.cache.options import Options, checked_tags
 
 if TYPE_CHECKING:
     from labkit.cache.backends.memory import Entry
@@ -147,7 +147,7 @@ class Recipe(Generic[P, R]):
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """What the engine is asked for by a call with these arguments."""
         if self._tags is not None:
-            tags = tuple(self._tags(*args, **kwargs))
+            tags = checked_tags(self._tags(*args, **kwargs))
         else:
             tags = tuple([template.of(args, kwargs) for template in self._templates])
         loader = functools.partial(self.function, *args, **kwargs)
@@ -177,7 +177,7 @@ class Recipe(Generic[P, R]):
         entry = memory.find(call.key)
         if fast_key is not None and _plain(fast_key):
             call.alias = self.fast, fast_key
-            if entry is not None and entry.open is None:
+            if entry is not None:
                 memory.alias(entry, self.fast, fast_key)
         return entry
 
@@ -319,7 +319,7 @@ class _Method:
     """A cached method: found on an instance or a class, it is bound to it, and so is all it can."""
 
     def __init__(self, wrapper: Any, *, of_class: bool) -> None:
-        functools.update_wrapper(self, wrapper)
+        functools.update_wrapper(self, wrapper.__wrapped__)
         self._wrapper = wrapper
         self._of_class = of_class
         self.prefix = wrapper.prefix
@@ -336,19 +336,27 @@ class _Method:
 
 
 class _Bound:
-    """A cached method of one instance or class."""
+    # A cached method of one instance or class. Its docstring is the method's.
 
-    __slots__ = ("__self__", "__wrapped__")
+    __slots__ = ("__self__", "_wrapper")
 
     def __init__(self, wrapper: Any, owner: Any) -> None:
-        self.__wrapped__ = wrapper
+        self._wrapper = wrapper
         self.__self__ = owner
 
+    __doc__ = property(lambda self: self._wrapper.__doc__)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The parameters but the first, for `inspect.signature`."""
+        whole = inspect.signature(self._wrapper)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__wrapped__(self.__self__, *args, **kwargs)
+        return self._wrapper(self.__self__, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.__wrapped__, name)
+        found = getattr(self._wrapper, name)
         if name == "set":
             return lambda value, /, *args, **kwargs: found(value, self.__self__, *args, **kwargs)
         if name in _ATTRIBUTES and name != "stats":
@@ -397,7 +405,7 @@ def cached(
             else f"{function.__qualname__} is a coroutine function; use an AsyncCache"
         )
     scope = function.__qualname__.rpartition(".")[0]
-    in_class = bool(scope) and not scope.endswith("<locals>")
+    in_class = bool(scope) and not scope.endswith(">")  # of a function, a comprehension
     method = of_class or (in_class and not of_nothing)
     recipe = Recipe(engine, run, function, options, how, method=method)
     wrapper = _wrapper(recipe, coroutines)
@@ -432,7 +440,9 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
             "  _cache_entry.visited = True",
             *([] if memory.marks else ["  _cache_touch(_cache_entry)"]),
             "  _cache_counters.memory_hits += 1",
-            "  return _cache_entry.value",
+            "  _cache_open = _cache_entry.open",
+            "  _cache_value = _cache_entry.value",
+            "  return _cache_value if _cache_open is None else _cache_open(_cache_value)",
         ]
     positional, named = _passed_on(parameters)
     lines.append(
@@ -440,8 +450,11 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
     )
     exec("\n".join(lines), scope)
     wrapper: Any = functools.update_wrapper(scope["cached"], function)
-    wrapper.__defaults__ = function.__defaults__
-    wrapper.__kwdefaults__ = function.__kwdefaults__
+    # As the signature says: what another decorator has wrapped has none of its own.
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    by_name = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    wrapper.__defaults__ = tuple(v for name, v in defaults.items() if name not in by_name)
+    wrapper.__kwdefaults__ = {name: v for name, v in defaults.items() if name in by_name}
     wrapper.prefix = recipe.key_of.prefix
     for name in _ATTRIBUTES:
         setattr(wrapper, name, getattr(recipe, name))
@@ -472,9 +485,10 @@ def _fast_key(recipe: Recipe[..., Any], parameters: Sequence[inspect.Parameter])
 def _plain(fast_key: tuple[Any, ...]) -> bool:
     """Whether all arguments are scalars, which equality and type tell apart."""
     half = len(fast_key) // 2
-    return all(
+    kinds = fast_key[:half]
+    return _SCALARS.issuperset(kinds) or all(
         kind in _SCALARS or (kind is float and value != 0)
-        for kind, value in zip(fast_key[:half], fast_key[half:], strict=True)
+        for kind, value in zip(kinds, fast_key[half:], strict=True)
     )
 
 

@@ -17,25 +17,28 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from labkit.cache import flights
 from labkit.cache.backends.base import Busy, Claim, Found
 from labkit.cache.errors import Unavailable
 from labkit.cache.flights import ABANDONED, LATE, Flights
 from labkit.cache.guard import Guard
+from labkit.cache.options import Options
 from labkit.cache.products import Product, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
 from labkit.cache.steps import Apart, Ask, Join, Load, Take
 from labkit.cache.tickets import Tickets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from labkit.cache.backends.memory import Entry, MemoryTier
     from labkit.cache.flights import Flight
-    from labkit.cache.options import Options
     from labkit.cache.steps import Steps
     from labkit.cache.tickets import Ticket
 
@@ -55,7 +58,7 @@ _AWAY: Final = object()
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """What is asked for: a key, how its value is kept, and how it is loaded.
 
     Attributes:
@@ -67,23 +70,12 @@ class Call:
         alias: Where the entry in memory shall stand as well: a dictionary, and the key there.
     """
 
-    __slots__ = ("alias", "counters", "key", "loader", "options", "tags")
-
-    def __init__(
-        self,
-        key: str,
-        tags: Sequence[str],
-        options: Options,
-        counters: Counters,
-        loader: Callable[[], Any] | None = None,
-        alias: tuple[dict[Any, Any], Any] | None = None,
-    ) -> None:
-        self.key = key
-        self.tags = tags
-        self.options = options
-        self.counters = counters
-        self.loader = loader
-        self.alias = alias
+    key: str
+    tags: Sequence[str]
+    options: Options
+    counters: Counters
+    loader: Callable[[], Any] | None = None
+    alias: tuple[dict[Any, Any], Any] | None = None
 
 
 class Engine:
@@ -208,8 +200,7 @@ class Engine:
                     found = got
                     break
             if found is None:
-                call.counters.misses += not refresh
-                product = yield from self._compute(call)
+                product = yield from self._compute(call, misses=not refresh)
                 whole = not self.stores or (bool(claims) and claims[-1][0] is self._authority)
             else:
                 product, whole = found, True
@@ -229,9 +220,10 @@ class Engine:
         finally:
             self.tickets.close(ticket)
 
-    def _compute(self, call: Call) -> Steps[Product]:
-        """Run the loader."""
+    def _compute(self, call: Call, misses: int = 1) -> Steps[Product]:
+        """Run the loader, for so many calls or keys that found no value."""
         assert call.loader is not None
+        call.counters.misses += misses
         start = perf_counter()
         value, raised = yield Load(call.loader)
         seconds = perf_counter() - start
@@ -312,7 +304,10 @@ class Engine:
     def get_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
         """The values that some tier has, by their keys, in their order."""
         found = yield from self._look_up_many(keys, options)
-        return {key: found[key] for key in keys if key in found} if len(found) > 1 else found
+        self.direct.misses += len(set(keys)) - len(found)
+        if self._only is not None:  # they came in their order
+            return found
+        return {key: found[key] for key in keys if key in found}
 
     def _look_up_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
         counters, memory = self.direct, self.memory
@@ -347,7 +342,6 @@ class Engine:
                         self._remember(tickets[key], product, call, whole=True)
                 counters.store_hits[guard.name] += len(missing) - len(absent)
                 missing = absent
-            counters.misses += len(missing)
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
@@ -374,41 +368,39 @@ class Engine:
             loaded, absent, busy = yield from self._load_batch(missing, loader, call)
             found |= loaded
             wanted = [key for key in wanted if key not in absent]
-            for key in busy:
-                left = patience - time.monotonic()
+            for key, seconds in busy.items():
+                left = min(seconds, patience - time.monotonic())
                 if left > 0 and self._authority is not None:
                     yield from self._ask(self._authority, "wait", key, left)
             if busy and time.monotonic() >= patience:  # whoever loads them takes too long
-                product = yield from self._compute(self._batch(busy, loader, call))
+                product = yield from self._compute(self._batch(list(busy), loader, call), len(busy))
                 found |= product.given()
                 wanted = [key for key in wanted if key not in busy or key in found]
         return {key: found[key] for key in dict.fromkeys(keys) if key in found}
 
     def _load_batch(
         self, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
-    ) -> Steps[tuple[dict[str, Any], set[str], list[str]]]:
-        """Load what nobody else loads: values, the keys that have none, and those to wait for."""
+    ) -> Steps[tuple[dict[str, Any], set[str], dict[str, float]]]:
+        """Load what nobody else loads: values, the keys that have none, and how long to wait."""
         led: dict[str, Flight] = {}
-        alone: list[str] = []  # the keys that this very caller loads further up
         joined: dict[str, Flight] = {}
         for key in sorted(keys):  # in one order, so that no two batches seem to wait for each other
             flight, leads = self.flights.join(key)
-            if flight is None:
-                alone.append(key)
-            else:
+            if flight is not None:  # None: this very caller loads it further up
                 (led if leads else joined)[key] = flight
         landings: dict[str, Any] = dict.fromkeys(led, ABANDONED)
         tickets = {key: self.tickets.open(key, call.tags) for key in led}
         found: dict[str, Any] = {}
-        busy: list[str] = []
+        busy: dict[str, float] = {}
         claims: dict[str, Claim] = {}
         try:
-            claims, busy = yield from self._claim_many(list(led), call)
+            if self.memory is not None:  # another load may have ended since they were looked up
+                busy = {key: 0.0 for key in led if self.memory.peek(key) is not None}
+            claims, others = yield from self._claim_many([k for k in led if k not in busy], call)
+            busy |= others
             mine = [key for key in keys if key not in busy and key not in joined]
             if mine:
-                batch = yield from self._compute(self._batch(mine, loader, call))
-                if batch.raised:
-                    landings = dict.fromkeys(mine, batch)
+                batch = yield from self._compute(self._batch(mine, loader, call), len(mine))
                 found = {key: value for key, value in batch.given().items() if key in mine}
             kept = [key for key in found if key in led]
             for key in kept:
@@ -417,7 +409,10 @@ class Engine:
             yield from self._fill_many(claims, landings, tickets, call)
         except GeneratorExit:
             raise
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception):
+                failed = Product(error, call.options, raised=True, ttl=0)
+                landings = dict.fromkeys(set(led).difference(busy), failed)
             yield from self._fill_many(claims, {}, tickets, call)
             raise
         finally:
@@ -435,7 +430,7 @@ class Engine:
                 call.counters.waits += 1
                 found[key] = product.shared()
             elif product is LATE:
-                busy.append(key)
+                busy[key] = 0.0
         return found, absent, busy
 
     def _batch(self, keys: list[str], loader: Callable[[list[str]], Any], call: Call) -> Call:
@@ -443,10 +438,10 @@ class Engine:
 
     def _claim_many(
         self, keys: Sequence[str], call: Call
-    ) -> Steps[tuple[dict[str, Claim], list[str]]]:
-        """The claims of keys at the authority, and the keys that others load, or have loaded."""
+    ) -> Steps[tuple[dict[str, Claim], dict[str, float]]]:
+        """The claims of keys at the authority, and for how long others load, 0 if they have."""
         claims: dict[str, Claim] = {}
-        busy: list[str] = []
+        busy: dict[str, float] = {}
         guard = self._authority
         if guard is None or not keys:
             return claims, busy
@@ -455,10 +450,14 @@ class Engine:
         )
         if answers is not _AWAY:
             for key, answer in zip(keys, answers, strict=True):
+                if isinstance(answer, Found) and opened(answer, call.options) is None:
+                    answer = yield from self._ask(  # nobody can read what stands there
+                        guard, "claim", key, call.tags, lease=call.options.lease, force=True
+                    )
                 if isinstance(answer, Claim):
                     claims[key] = answer
                 else:
-                    busy.append(key)
+                    busy[key] = answer.seconds if isinstance(answer, Busy) else 0.0
         return claims, busy
 
     def _fill_many(
@@ -514,6 +513,8 @@ class Engine:
             whole = True
             for guard in reversed(self.stores):
                 ttls = [product.ttl for product in keep.values()]
+                if guard is not self._authority:
+                    ttls = [self._bounded(ttl) for ttl in ttls]
                 answer = yield from self._ask(guard, "set_many", items, ttls, call.tags)
                 if answer is _AWAY:
                     guard.owe("delete", list(keep))
@@ -618,9 +619,12 @@ class Engine:
             return
         assert isinstance(ttl, float)
         if entry.deadline - memory.clock() < 0.9 * ttl:
-            memory.extend(call.key, self._bounded(ttl))
+            heard = self.listening or not self.stores  # else changes would go unheard for ever
+            if heard:
+                memory.extend(call.key, ttl)
             for guard in self.stores:
-                yield from self._ask(guard, "expire", call.key, ttl)
+                if heard or guard is self._authority:
+                    yield from self._ask(guard, "expire", call.key, ttl)
 
     # --- The memory tier
 
@@ -644,12 +648,12 @@ class Engine:
         kept, opens = product.form
         with memory.lock:
             if not ticket.valid:
+                call.counters.refused += not self.stores  # stores have counted it
                 return
             ttl = self._bounded(product.ttl)
             if not whole:
                 ttl = self.staleness if ttl is None else min(ttl, self.staleness)
-            alias = call.alias if opens is None else None
-            memory.put(call.key, kept, ttl=ttl, tags=tags, open=opens, alias=alias)
+            memory.put(call.key, kept, ttl=ttl, tags=tags, open=opens, alias=call.alias)
 
     def _bounded(self, ttl: float | None) -> float | None:
         """A time to live in memory: where changes cannot be heard, as long as staleness allows."""

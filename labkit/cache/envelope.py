@@ -39,9 +39,12 @@ def unseal(payload: bytes) -> tuple[int, float, float, bytes] | None:
         The flags `NONE` and `RAISED` or neither, when it was written in seconds since 1970, how
         many seconds the load took, and the serialized value.
     """
-    if len(payload) < _SIZE or payload[0] != VERSION:
+    try:
+        version, flags, written, load = _HEAD.unpack_from(payload)
+    except struct.error:  # it is too short
         return None
-    _, flags, written, load = _HEAD.unpack_from(payload)
+    if version != VERSION:
+        return None
     body = payload[_SIZE:]
     if flags & COMPRESSED:
         flags -= COMPRESSED
@@ -50,6 +53,6 @@ def unseal(payload: bytes) -> tuple[int, float, float, bytes] | None:
             body = inflate.decompress(body, _MOST)
         except zlib.error:
             return None
-        if not inflate.eof:
+        if not inflate.eof or inflate.unused_data:
             return None
     return flags, written, load, body

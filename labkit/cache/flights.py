@@ -35,10 +35,10 @@ _chain: ContextVar[tuple[Flight, ...]] = ContextVar("labkit_cache_flights", defa
 class Flight:
     """One load that is under way."""
 
-    __slots__ = ("_future", "chain", "closed", "joined", "outcome", "waits_for")
+    __slots__ = ("chain", "closed", "future", "joined", "outcome", "waits_for")
 
     def __init__(self) -> None:
-        self._future: concurrent.futures.Future[Any] | None = None  # made for the first who waits
+        self.future: concurrent.futures.Future[Any] | None = None  # made for the first who waits
         self.outcome: Any = None
         self.chain: tuple[Flight, ...] = ()
         self.waits_for: list[Flight] = []
@@ -70,22 +70,14 @@ class Flight:
             self.closed = True
             return self.joined
 
-    def land(self, outcome: Any) -> None:
-        """Give the outcome to all who wait."""
-        with _lock:
-            self.outcome = outcome
-            future = self._future
-        if future is not None:
-            future.set_result(outcome)
-
     def _join(self) -> concurrent.futures.Future[Any]:
         with _lock:
-            if self._future is None:
-                self._future = concurrent.futures.Future()
-                self._future.set_running_or_notify_cancel()  # one who leaves cancels it for nobody
+            if self.future is None:
+                self.future = concurrent.futures.Future()
+                self.future.set_running_or_notify_cancel()  # one who leaves cancels it for nobody
                 if self.outcome is not None:
-                    self._future.set_result(self.outcome)
-            return self._future
+                    self.future.set_result(self.outcome)
+            return self.future
 
     def _leave(self) -> None:
         if mine := _chain.get():
@@ -159,8 +151,13 @@ class Flights:
     def land(self, key: str, flight: Flight, outcome: Any) -> None:
         """End a flight that the caller leads."""
         _chain.set(flight.chain)
-        self.leave(key, flight)
-        flight.land(outcome)
+        with _lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            flight.outcome = outcome
+            future = flight.future
+        if future is not None:
+            future.set_result(outcome)
 
 
 def forget_parent() -> None:

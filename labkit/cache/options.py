@@ -97,6 +97,21 @@ UNSET: Any = _Unset()
 """Stands for an option that was not given."""
 
 
+def checked_tags(tags: Any) -> tuple[str, ...]:
+    """The tags of a value.
+
+    Raises:
+        TypeError: They are one text, or one of them is no text.
+    """
+    if isinstance(tags, str):
+        raise TypeError(f"tags is the text {tags!r}; expected several tags: [{tags!r}]")
+    found = tuple(tags)
+    for tag in found:
+        if not isinstance(tag, str) or not tag:
+            raise TypeError(f"a tag is {tag!r}; expected a text that is not empty")
+    return found
+
+
 def seconds(name: str, ttl: Any, *, zero: bool = False) -> float | None:
     """A time to live in seconds.
 

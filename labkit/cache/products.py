@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from labkit.cache import envelope
-from labkit.cache.copies import copy_of, shareable
+from labkit.cache.copies import copier_of, shareable
 from labkit.cache.options import Options
-from labkit.cache.serializers import Undecodable, Unserializable, prove
+from labkit.cache.proof import prove
+from labkit.cache.serializers import MessagePack, Undecodable, Unserializable
 
 if TYPE_CHECKING:
     from labkit.cache.backends.base import Found
+
+_PLAIN = MessagePack()  # of errors, whose arguments no annotation names
 
 
 class Product(msgspec.Struct, eq=False):
@@ -68,13 +71,15 @@ class Product(msgspec.Struct, eq=False):
         if self._form is not None:
             return
         if self.raised:
-            self._form = self.value, _raise_anew
+            # Not the error itself: its traceback keeps alive what the function had.
+            self._form = _again(type(self.value), self.value.args) or self.value, _raise_anew
         elif not self._options.copy or shareable(self.value):
             self._form = self.value, None
         elif serialized:
             self._form = self.body, self._options.serializer.loads
         else:
-            self._form = copy_of(self.value), copy_of
+            copier = copier_of(self.value)
+            self._form = copier(self.value), copier
 
     @property
     def form(self) -> tuple[Any, Callable[[Any], Any] | None]:
@@ -121,8 +126,7 @@ class Product(msgspec.Struct, eq=False):
 
 def opened(found: Found, options: Options) -> Product | None:
     """The product that a store held, or None where it cannot be read."""
-    payload, ttl, tags = found
-    unsealed = envelope.unseal(payload)
+    unsealed = envelope.unseal(found.payload)
     if unsealed is None:
         return None
     flags, _, load, body = unsealed
@@ -139,7 +143,7 @@ def opened(found: Found, options: Options) -> Product | None:
             return None
     elif flags != envelope.NONE:
         return None
-    return Product(value, options, ttl, raised, load, tags, body, payload)
+    return Product(value, options, found.ttl, raised, load, found.tags, body, found.payload)
 
 
 def _raise_anew(error: BaseException) -> Any:
@@ -149,8 +153,8 @@ def _raise_anew(error: BaseException) -> Any:
 
 def _error_body(error: BaseException) -> bytes:
     try:
-        return msgspec.msgpack.encode((_name(type(error)), error.args))
-    except (TypeError, OverflowError) as why:
+        return prove(_PLAIN, (_name(type(error)), error.args))
+    except Unserializable as why:
         raise Unserializable(
             f"{type(error).__name__} is remembered by errors=, and its arguments cannot be stored: "
             f"{why}"
@@ -160,8 +164,10 @@ def _error_body(error: BaseException) -> bytes:
 def _error_of(body: bytes, options: Options) -> BaseException | None:
     """The error again: only of the classes that the owner named, never one that the bytes name."""
     try:
-        name, arguments = msgspec.msgpack.decode(body, type=tuple[str, tuple[Any, ...]])
-    except (msgspec.DecodeError, RecursionError):
+        name, arguments = _PLAIN.loads(body)
+    except (Undecodable, TypeError, ValueError):
+        return None
+    if not isinstance(arguments, tuple):
         return None
     for kind in options.errors:
         for known in (kind, *_descendants(kind)):

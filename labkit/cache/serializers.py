@@ -1,31 +1,24 @@
 """Values into bytes and back: what a store holds, and what keeps callers apart.
 
 Bytes from a store are never trusted: whatever is wrong with them, reading them raises `Undecodable`
-and runs nothing. A value that would come back as something else is never stored: see `prove`.
+and runs nothing. A value that would come back as something else is never stored: see `proof`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
-import enum
-import functools
 import hashlib
 import hmac
 import inspect
 import pickle
 import typing
-from decimal import Decimal
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from labkit.cache.marks import encode, value_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from collections.abc import Set as AbstractSet
 
 
 class Undecodable(ValueError):
@@ -60,54 +53,6 @@ class Serializer(Protocol):
         ...
 
 
-def prove(serializer: Serializer, value: Any) -> bytes:
-    """The bytes of a value that were read back once, and were equal, in type too.
-
-    One thing may change: an int comes back as a float where an annotation says float.
-
-    Raises:
-        Unserializable: They were not; the message says where, and what to do.
-    """
-    try:
-        return _proved(serializer, value, value)
-    except Unserializable as why:
-        if not isinstance(serializer, MessagePack):
-            raise
-        try:
-            return _proved(serializer, _marked(value), value)
-        except RecursionError:
-            raise why from None
-        except Unserializable as why_still:
-            # To a type, marked parts are one more surprise; without one, only what is left is told.
-            raise (why_still if serializer.type is Any else why) from None
-
-
-def _proved(serializer: Serializer, form: Any, value: Any) -> bytes:
-    payload = serializer.dumps(form)
-    try:
-        changed = _changed(value, serializer.loads(payload))
-    except (Undecodable, RecursionError) as error:
-        raise _refusal(serializer, value, error) from error
-    if changed:
-        raise _refusal(serializer, value, f"value{changed}")
-    return payload
-
-
-def _refusal(serializer: Serializer, value: Any, why: Exception | str) -> Unserializable:
-    if isinstance(why, RecursionError):
-        why = "it is nested too deeply, or holds itself"
-    advice = "return plain data"
-    if not isinstance(serializer, SignedPickle):
-        advice = (
-            "annotate exactly what the function returns, return plain data or a dataclass, "
-            "or use SignedPickle"
-        )
-    return Unserializable(
-        f"{serializer!r} cannot store a value of type {type(value).__qualname__}: "
-        f"{str(why) or type(why).__name__}; {advice}"
-    )
-
-
 class _Msgspec:
     """What MessagePack and Json have in common."""
 
@@ -119,11 +64,11 @@ class _Msgspec:
         self._unreadable: Any = None
 
     def dumps(self, value: Any) -> bytes:
-        """The bytes of a value; `prove` says whether it comes back the same."""
+        """The bytes of a value; `proof.prove` says whether it comes back the same."""
         try:
             return self._encode(value)
         except Exception as error:
-            raise _refusal(self, value, error) from error
+            raise refusal(self, value, error) from error
 
     def loads(self, payload: bytes) -> Any:
         """The value again; runs nothing but the owner's own types.
@@ -173,8 +118,8 @@ class MessagePack(_Msgspec):
 
     def __init__(self, type: Any = Any) -> None:  # noqa: A002
         super().__init__(type)
-        self._encode = _encode
-        self._decode = msgspec.msgpack.Decoder(type, ext_hook=_value_of).decode
+        self._encode = encode
+        self._decode = msgspec.msgpack.Decoder(type, ext_hook=value_of).decode
 
 
 class Json(_Msgspec):
@@ -263,7 +208,7 @@ class SignedPickle:
         try:
             pickled = pickle.dumps(value, protocol=5)
         except Exception as error:
-            raise _refusal(self, value, error) from error
+            raise refusal(self, value, error) from error
         return _VERSION + _signature(self._keys[0], pickled) + pickled
 
     def loads(self, payload: bytes) -> Any:
@@ -295,159 +240,17 @@ def _signature(key: bytes, pickled: bytes) -> bytes:
     return hmac.digest(key, fields + pickled, "sha256")
 
 
-# What prove compares. A text about the first difference begins with the path that leads to it.
-
-_BY_VALUE = frozenset(
-    {type(None), bool, int, str, bytes, bytearray, dt.date, dt.timedelta, UUID, Fraction, range}
-)
-# NaN is itself; 0.0 and -0.0 are two, and so are Decimal("1.0") and Decimal("1.00").
-_BY_TEXT = frozenset({float, complex, Decimal, dt.timezone, ZoneInfo})
-
-
-def _changed(kept: Any, back: Any) -> str:
-    kind: Any = type(kept)
-    if type(back) is not kind:
-        if kind is int and type(back) is float and kept == back:
-            return ""
-        return f" is of type {kind.__qualname__} and comes back as {type(back).__qualname__}"
-    if kind in _BY_VALUE or isinstance(kept, enum.Enum):
-        same = kept == back
-    elif kind in _BY_TEXT:
-        same = repr(kept) == repr(back)
-    elif kind is dt.datetime or kind is dt.time:
-        same = _moment_text(kept) == _moment_text(back)
-    elif isinstance(kept, (set, frozenset)):
-        same = _same_members(kept, back)
-    elif isinstance(kept, dict) and len(kept) == len(back):
-        return _changed_item(kept, back)
-    elif isinstance(kept, (list, tuple)) and len(kept) == len(back):
-        return _changed_member(kept, back)
-    elif isinstance(kept, (dict, list, tuple)):
-        same = False
-    else:
-        return _changed_field(kept, back)
-    return "" if same else f" is of type {kind.__qualname__} and comes back as another"
-
-
-def _changed_member(kept: Sequence[Any], back: Sequence[Any]) -> str:
-    for index, (one, other) in enumerate(zip(kept, back, strict=True)):
-        if found := _changed(one, other):
-            return f"[{index}]{found}"
-    return ""
-
-
-def _changed_item(kept: dict[Any, Any], back: dict[Any, Any]) -> str:
-    for (key, one), (other_key, other) in zip(kept.items(), back.items(), strict=True):
-        if found := _changed(key, other_key):
-            return f", key {key!r}{found}"
-        if found := _changed(one, other):
-            return f"[{key!r}]{found}"
-    return ""
-
-
-def _changed_field(kept: Any, back: Any) -> str:
-    kind: Any = type(kept)
-    # An object that is no record came back as one of its own type: its serializer knows it best.
-    for name in _fields(kind):
-        if found := _changed(getattr(kept, name, None), getattr(back, name, None)):
-            return f".{name}{found}"
-    return ""
-
-
-def _same_members(kept: AbstractSet[Any], back: AbstractSet[Any]) -> bool:
-    mates = {member: member for member in back}
-    return len(kept) == len(back) and all(
-        member in mates and not _changed(member, mates[member]) for member in kept
+def refusal(serializer: Serializer, value: Any, why: Exception | str) -> Unserializable:
+    """What a serializer raises for a value, with what can be done about it."""
+    if isinstance(why, RecursionError):
+        why = "it is nested too deeply, or holds itself"
+    advice = "return plain data"
+    if not isinstance(serializer, SignedPickle):
+        advice = (
+            "annotate exactly what the function returns, return plain data or a dataclass, "
+            "or use SignedPickle"
+        )
+    return Unserializable(
+        f"{serializer!r} cannot store a value of type {type(value).__qualname__}: "
+        f"{str(why) or type(why).__name__}; {advice}"
     )
-
-
-@functools.lru_cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    """The names of the fields of a Struct, a dataclass or an attrs class."""
-    if issubclass(kind, msgspec.Struct):
-        return tuple(kind.__struct_fields__)
-    if dataclasses.is_dataclass(kind):
-        return tuple(field.name for field in dataclasses.fields(kind))
-    return tuple(field.name for field in getattr(kind, "__attrs_attrs__", ()))
-
-
-def _moment_text(moment: dt.datetime | dt.time) -> tuple[str, int, str]:
-    # By the name of its zone, so that ZoneInfo("UTC") may come back as datetime.UTC.
-    return moment.replace(tzinfo=None).isoformat(), moment.fold, str(moment.tzinfo)
-
-
-# What MessagePack has no form for, msgspec writes as the nearest form it has, and calls no hook. So
-# when that changed a value, prove tries again with each such part marked: it becomes an extension
-# whose code names the type and whose bytes are, in MessagePack, what the type is made from.
-
-
-class _Marked:
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def _marked(value: Any) -> Any:
-    kind = type(value)
-    if kind is list:
-        return [_marked(member) for member in value]
-    if kind is dict:
-        return {_marked(key): _marked(member) for key, member in value.items()}
-    if kind is int:
-        return value if -(2**63) <= value < 2**64 else _Marked(value)
-    return _Marked(value) if kind in _FORMS else value
-
-
-def _extension(value: Any) -> msgspec.msgpack.Ext:
-    if type(value) is _Marked:
-        value = value.value
-    if type(value) not in _FORMS:
-        raise TypeError(f"there is no form for type {type(value).__qualname__}")
-    code, parts, _ = _FORMS[type(value)]
-    return msgspec.msgpack.Ext(code, _encode(_marked(parts(value))))
-
-
-def _value_of(code: int, data: memoryview) -> Any:
-    return _BUILD[code](_decode(data))
-
-
-def _moment_parts(moment: dt.datetime | dt.time) -> list[Any]:
-    return [moment.replace(tzinfo=None).isoformat(), moment.fold, moment.tzinfo]
-
-
-def _moment(kind: Any, text: str, fold: int, zone: dt.tzinfo | None) -> Any:
-    return kind.fromisoformat(text).replace(fold=fold, tzinfo=zone)
-
-
-# The codes are in stored bytes: they never change. Parts come from outside, so a constructor here
-# must refuse what is not its own, and must not do much work for few bytes.
-_FORMS: dict[type, tuple[int, Callable[[Any], Any], Callable[[Any], Any]]] = {
-    tuple: (1, list, tuple),
-    set: (2, list, set),
-    frozenset: (3, list, frozenset),
-    bytearray: (4, bytes, lambda parts: bytearray(memoryview(parts))),
-    int: (
-        5,
-        lambda number: number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True),
-        lambda parts: int.from_bytes(parts, "big", signed=True),
-    ),
-    complex: (6, lambda number: [number.real, number.imag], lambda parts: complex(*parts)),
-    Decimal: (7, str, Decimal),
-    Fraction: (8, Fraction.as_integer_ratio, lambda parts: Fraction(parts[0], parts[1])),
-    range: (9, lambda numbers: [numbers.start, numbers.stop, numbers.step], lambda p: range(*p)),
-    UUID: (10, lambda uuid: uuid.bytes, lambda parts: UUID(bytes=parts)),
-    dt.date: (11, dt.date.isoformat, dt.date.fromisoformat),
-    dt.time: (12, _moment_parts, lambda parts: _moment(dt.time, *parts)),
-    dt.datetime: (13, _moment_parts, lambda parts: _moment(dt.datetime, *parts)),
-    dt.timedelta: (
-        14,
-        lambda span: [span.days, span.seconds, span.microseconds],
-        lambda parts: dt.timedelta(*parts),
-    ),
-    dt.timezone: (15, lambda zone: zone.utcoffset(None), dt.timezone),
-    ZoneInfo: (16, lambda zone: zone.key, ZoneInfo),
-}
-_BUILD = {code: build for code, _, build in _FORMS.values()}
-_encode = msgspec.msgpack.Encoder(enc_hook=_extension).encode
-_decode = msgspec.msgpack.Decoder(ext_hook=_value_of).decode

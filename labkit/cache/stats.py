@@ -77,10 +77,13 @@ class Counters:
 class Counts:
     """What was counted until now, for one function or for all.
 
+    Each call, and each key of a call with several, is one hit, one miss or one wait. A refresh is a
+    load and none of them.
+
     Attributes:
         name: The function, "" for `cache.get` and its like, "total" for all together.
         hits: How many values came from each tier.
-        misses: How many calls found their value in no tier; all but those that waited loaded it.
+        misses: How many calls found their value in no tier, and nobody else who was loading it.
         loads: How often a loader ran.
         errors: How often it raised.
         waits: How many calls got their value from a load that another caller had begun.
@@ -106,7 +109,8 @@ class Counts:
     def hit_ratio(self) -> float:
         """Hits of all tiers among all calls; 0 where there was none."""
         hits = sum(self.hits.values())
-        return hits / (hits + self.misses) if hits + self.misses else 0.0
+        calls = hits + self.misses + self.waits
+        return hits / calls if calls else 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
 
 from labkit.cache.backends.base import Claim
 from labkit.cache.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from typing import TypeAlias
 
     from labkit.cache.flights import Flight
@@ -35,16 +38,13 @@ class Step(Protocol):
         """Do it without blocking the event loop, and return what came out."""
 
 
-class Ask:
+class Ask(msgspec.Struct, eq=False):
     """Call a method of a store."""
 
-    __slots__ = ("_arguments", "_method", "_named", "_store")
-
-    def __init__(self, store: Any, method: str, arguments: tuple[Any, ...], named: Any) -> None:
-        self._store = store
-        self._method = method
-        self._arguments = arguments
-        self._named = named
+    _store: Any
+    _method: str
+    _arguments: tuple[Any, ...]
+    _named: Any
 
     def now(self) -> Any:
         """The method's answer."""
@@ -62,8 +62,6 @@ class Ask:
 class Take(Ask):
     """Call a method that grants claims; whoever is cancelled meanwhile gives them back."""
 
-    __slots__ = ()
-
     async def later(self) -> Any:
         """The method's answer."""
         asking = asyncio.ensure_future(super().later())
@@ -78,13 +76,10 @@ class Take(Ask):
             raise
 
 
-class Load:
+class Load(msgspec.Struct, eq=False):
     """Call a loader; the outcome is its value and False, or its error and True."""
 
-    __slots__ = ("_loader",)
-
-    def __init__(self, loader: Callable[[], Any]) -> None:
-        self._loader = loader
+    _loader: Callable[[], Any]
 
     def now(self) -> tuple[Any, bool]:
         """The outcome."""

@@ -6,13 +6,16 @@ open after the stores know of it: what such a caller brings may be older than th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
 
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """The intention to put the value of a key into memory.
 
     Attributes:
@@ -21,12 +24,9 @@ class Ticket:
         valid: False from the moment on when something invalidated it.
     """
 
-    __slots__ = ("key", "tags", "valid")
-
-    def __init__(self, key: str, tags: Collection[str] | None) -> None:
-        self.key = key
-        self.tags = tags
-        self.valid = True
+    key: str
+    tags: Collection[str] | None
+    valid: bool = True
 
 
 class Tickets:

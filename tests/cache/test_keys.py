@@ -835,8 +835,8 @@ def test_a_value_that_does_not_fit_a_template_is_refused(
 
 PORTABLE = """
 import datetime, decimal, fractions, importlib.util, json, pathlib, sys, uuid, zoneinfo
-spec = importlib.util.spec_from_file_location("keys", sys.argv[1])
-keys = importlib.util.module_from_spec(spec)
+spec = importlib.util.spec_from_file_location("labkit.cache.keys", sys.argv[1])
+keys = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # not labkit itself
 spec.loader.exec_module(keys)
 
 def search(text, *more, limit=10, **others): ...

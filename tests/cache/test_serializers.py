@@ -25,6 +25,7 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 
+from labkit.cache.proof import prove
 from labkit.cache.serializers import (
     Json,
     MessagePack,
@@ -33,7 +34,6 @@ from labkit.cache.serializers import (
     SignedPickle,
     Undecodable,
     Unserializable,
-    prove,
 )
 from tests.scale import times
 

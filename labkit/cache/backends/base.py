@@ -22,13 +22,15 @@ where it could do other work.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False):  # what it holds never leads back to it
     """A stored value.
 
     Attributes:

@@ -397,7 +397,8 @@ class RedisStore:
 
     def listen(self, listener: Listener, bound: float) -> RedisFeed:
         """Tell the changes that others make."""
-        client = listening_client(self._line.client, self._tier.budget)
+        # A budget above the bound must not hide for its time that the line is silent.
+        client = listening_client(self._line.client, min(self._tier.budget, bound / 3))
         values = [f"{prefix}v:" for prefix in self._prefixes] if self._tier.tracking else []
         return RedisFeed(client, self.channel, values, self._author, self._echoes, listener, bound)
 
