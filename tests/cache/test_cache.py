@@ -530,6 +530,9 @@ def test_none_is_not_kept_where_its_time_is_0(bed: Bed) -> None:
     cache.set("k", 1)
     cache.set("k", None)
     assert cache.get("k") is MISSING
+    empty = {"a": 0, "b": "", "c": [], "d": False}  # of these, none is None
+    cache.set_many(empty)
+    assert cache.get_many(list(empty)) == empty
 
 
 def test_none_lives_as_long_as_others_where_nothing_else_is_said(bed: Bed) -> None:

@@ -88,9 +88,9 @@ def one_value_for_one_and_true():
     return CHOICE | {"q5": "the value"}
 
 
-@wrong(says="each value lives by itself")
+@wrong(says="each value has its own time")
 def one_lifetime_for_one_and_true():
-    return CHOICE | {"q5": "the lifetime"}
+    return CHOICE | {"q5": "the time it has left"}
 
 
 @wrong(says="Return a dictionary such as {'q1': '...'}, not ['local'")

@@ -375,3 +375,27 @@ def setdefault_computes_first(function):
         return memory.setdefault((args, tuple(sorted(kwargs.items()))), function(*args, **kwargs))
 
     return wrapper
+
+
+@wrong(says="an error is not remembered")
+def remembers_errors_too(function):
+    memory = {}
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        key = (args, tuple(sorted(kwargs.items())))
+        try:
+            known = key in memory
+        except TypeError:
+            return function(*args, **kwargs)
+        if not known:
+            try:
+                memory[key] = (function(*args, **kwargs), None)
+            except Exception as error:
+                memory[key] = (None, error)
+        value, error = memory[key]
+        if error is not None:
+            raise error
+        return value
+
+    return wrapper
