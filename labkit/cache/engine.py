@@ -421,7 +421,7 @@ class Engine:
             for key in reversed(led):
                 product = landings.get(key, ABANDONED)
                 if isinstance(product, Product) and led[key].close():
-                    product.protect(serialized=bool(self.stores))
+                    product = self._protected(product, call)
                 self.flights.land(key, led[key], product)
         absent = {key for key in mine if key not in found}
         for key, flight in joined.items():
@@ -432,6 +432,14 @@ class Engine:
             elif product is LATE:
                 busy[key] = 0.0
         return found, absent, busy
+
+    def _protected(self, product: Product, call: Call) -> Product:
+        """The product, ready for others; or the error that there is no form to hand it out in."""
+        try:
+            product.protect(serialized=bool(self.stores))
+        except Exception as error:
+            return Product(error, call.options, raised=True, ttl=0)
+        return product
 
     def _batch(self, keys: list[str], loader: Callable[[list[str]], Any], call: Call) -> Call:
         return Call("", call.tags, call.options, call.counters, lambda: loader(keys))

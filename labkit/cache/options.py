@@ -97,11 +97,15 @@ UNSET: Any = _Unset()
 """Stands for an option that was not given."""
 
 
+_MOST_TAGS = 200  # stores count them in a byte
+
+
 def checked_tags(tags: Any) -> tuple[str, ...]:
     """The tags of a value.
 
     Raises:
         TypeError: They are one text, or one of them is no text.
+        ValueError: One has a NUL in it, or there are more than 200.
     """
     if isinstance(tags, str):
         raise TypeError(f"tags is the text {tags!r}; expected several tags: [{tags!r}]")
@@ -109,6 +113,10 @@ def checked_tags(tags: Any) -> tuple[str, ...]:
     for tag in found:
         if not isinstance(tag, str) or not tag:
             raise TypeError(f"a tag is {tag!r}; expected a text that is not empty")
+        if "\0" in tag:
+            raise ValueError(f"the tag {tag!r} has a NUL in it; expected a text without")
+    if len(found) > _MOST_TAGS:
+        raise ValueError(f"a value has {len(found)} tags; expected at most {_MOST_TAGS}")
     return found
 
 

@@ -660,6 +660,19 @@ def test_tags_are_texts_that_are_not_empty(bed: Bed, tags: Any) -> None:
     assert cache.get("k") is MISSING
 
 
+@some
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [(["a\0b"], "NUL"), ([str(n) for n in range(201)], "201 tags")],
+    ids=["NUL", "many"],
+)
+def test_tags_that_no_store_could_keep_are_refused(bed: Bed, tags: Any, says: str) -> None:
+    cache = bed.cache()
+    with pytest.raises(ValueError, match=says):
+        cache.set("k", 1, tags=tags)
+    assert cache.get("k") is MISSING
+
+
 def test_invalidate_drops_one_key(bed: Bed) -> None:
     cache = bed.cache()
     cache.set_many({"k": 1, "k2": 2})

@@ -278,6 +278,7 @@ def test_changing_a_copy_never_changes_the_original(value: Any) -> None:
         OpenStruct([1]),
         array.array("i", [1]),
         Text("a"),
+        FrozenList(),
         [math, math.sqrt],
         {math: math.sqrt},
         {math},

@@ -97,3 +97,11 @@ def test_what_a_namespace_leaves_behind_has_a_time_to_live(bench: Bench) -> None
     fast_forward(client, 100_000)
     assert set(client.scan_iter("tidy:*")) <= {"tidy:g", "tidy:e"}
     store.close()
+
+
+@pytest.mark.parametrize("namespace", ["v", "site:v", "site:g:x", "site:changes"])
+def test_a_namespace_that_reads_like_a_key_of_another_is_refused(
+    bench: Bench, namespace: str
+) -> None:
+    with pytest.raises(ValueError, match="could be taken for those of another"):
+        RedisTier(bench.client()).open(namespace)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from labkit.cache.backends.redis_lines import Command, Flow
 
 _HEAD = b"\xc1\x01"  # 0xC1 begins no MessagePack, JSON or pickle; 1 is the version of the layout
+_PARTS = frozenset({"v", "l", "n", "t", "g", "e", "changes"})
 _SCAN = 1000
 _LONGEST_WAIT = 1.0  # seconds, below the time-outs that a cluster's client is likely to have
 
@@ -88,7 +89,16 @@ class RedisTier:
         return self._line.client
 
     def open(self, namespace: str) -> RedisStore:
-        """A store for the values of one namespace."""
+        """A store for the values of one namespace.
+
+        Raises:
+            ValueError: A part of the name is one of those that tell the store's own keys apart.
+        """
+        if taken := _PARTS.intersection(namespace.split(":")):
+            raise ValueError(
+                f"the namespace {namespace!r} has the part {min(taken)!r}, and its keys could be "
+                f"taken for those of another; expected none of {', '.join(sorted(_PARTS))}"
+            )
         return RedisStore(self, self._line, namespace)
 
     def __repr__(self) -> str:
@@ -528,4 +538,4 @@ def _seconds(milliseconds: int) -> float | None:
 
 def _literally(text: str) -> str:
     """A pattern that matches the text itself."""
-    return re.sub(r"([\\*?\[\]^-])", r"\\\1", text)
+    return re.sub(r"([\\*?\[\]])", r"\\\1", text)

@@ -236,7 +236,7 @@ class ClusterLine:
 
     def _reply(self, command: Command) -> Any:
         try:
-            return self.client.execute_command(*command, **self._options(command))
+            return _plain(self.client.execute_command(*command, **self._options(command)), command)
         except exceptions.ResponseError as error:
             return error
         except (*_LOST, exceptions.RedisClusterException) as error:
@@ -266,7 +266,8 @@ class AsyncClusterLine(ClusterLine):
 
     async def _reply(self, command: Command) -> Any:
         try:
-            return await self.client.execute_command(*command, **self._options(command))
+            reply = await self.client.execute_command(*command, **self._options(command))
+            return _plain(reply, command)
         except exceptions.ResponseError as error:
             return error
         except (*_LOST, exceptions.RedisClusterException) as error:
@@ -274,6 +275,14 @@ class AsyncClusterLine(ClusterLine):
 
     async def close(self) -> None:  # type: ignore[override]
         """Nothing: the client is its owner's."""
+
+
+def _plain(reply: Any, command: Command) -> Any:
+    """A cluster's reply as a single server would give it: its SCAN has a cursor for each node."""
+    if command[0] == "SCAN" and isinstance(reply[0], dict):
+        (cursor,) = reply[0].values()
+        return cursor, reply[1]
+    return reply
 
 
 def line_of(client: Any, budget: float) -> Any:
