@@ -735,7 +735,7 @@ def test_clear_drops_everything_in_the_namespace(bed: Bed) -> None:
 def test_namespaces_and_versions_are_apart(bed: Bed) -> None:
     caches = [
         bed.cache(namespace=namespace, version=version)
-        for namespace in ("app", "app2", "app:v")
+        for namespace in ("app", "app2", "app:w")
         for version in (1, 2, "b")
     ]
     for number, cache in enumerate(caches):
