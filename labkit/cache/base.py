@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.backends.memory import MemoryTier
+from labkit.cache.batches import load_many
 from labkit.cache.engine import Call, Engine
 from labkit.cache.options import Options, checked_tags, seconds
 from labkit.cache.serializers import MessagePack
@@ -144,7 +145,7 @@ class BaseCache:
         self, keys: Sequence[str], loader: Any, tags: Sequence[str], ttl: Any
     ) -> Steps[dict[str, Any]]:
         _checked(keys)
-        return self._engine.load_many(keys, loader, self._call(".", tags, ttl=ttl))
+        return load_many(self._engine, keys, loader, self._call(".", tags, ttl=ttl))
 
     def _invalidation(self, key: str | None, tag: str | None, prefix: str | None) -> Steps[Any]:
         given = {"key": key, "tag": tag, "prefix": prefix}

@@ -27,18 +27,18 @@ from labkit.cache import flights
 from labkit.cache.backends.base import Busy, Claim, Found
 from labkit.cache.errors import Unavailable
 from labkit.cache.flights import ABANDONED, LATE, Flights
-from labkit.cache.guard import Guard
+from labkit.cache.guard import AWAY, Guard, calls
+from labkit.cache.listening import Ear
 from labkit.cache.options import Options
 from labkit.cache.products import Product, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
-from labkit.cache.steps import Apart, Ask, Join, Load, Take
+from labkit.cache.steps import Apart, Ask, Join, Load
 from labkit.cache.tickets import Tickets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from labkit.cache.backends.memory import Entry, MemoryTier
-    from labkit.cache.flights import Flight
     from labkit.cache.steps import Steps
     from labkit.cache.tickets import Ticket
 
@@ -54,7 +54,6 @@ class _Missing:
 MISSING: Final[Any] = _Missing()
 """What stands where there is no value; None is a value."""
 
-_AWAY: Final = object()
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
@@ -103,15 +102,15 @@ class Engine:
         self.flights = Flights()
         self.counters: dict[str, Counters] = {}
         self.direct = self.counters_for("")
-        self._authority = self.stores[-1] if self.stores else None
+        self.authority = self.stores[-1] if self.stores else None
         # The one tier there is, if it is a store: a hit there needs nothing of what follows.
         self._only = self.stores[0] if memory is None and len(self.stores) == 1 else None
         self._wants_ttl = memory is not None or len(self.stores) > 1
         self._feed: Any = None
         self._listens = bool(
             (memory is not None or len(self.stores) > 1)
-            and self._authority is not None
-            and hasattr(self._authority.store, "listen")
+            and self.authority is not None
+            and hasattr(self.authority.store, "listen")
         )
         self.listening = False
         _engines.add(self)
@@ -155,12 +154,12 @@ class Engine:
         while True:
             flight, leads = self.flights.join(call.key, anew=refresh)
             if flight is None:  # it is loaded further up, by a function that needs it itself
-                return (yield from self._compute(call)).given()
+                return (yield from self.compute(call)).given()
             if leads:
                 break
             product = yield Join(flight, call.options.lease)
             if product is LATE:
-                return (yield from self._compute(call)).given()
+                return (yield from self.compute(call)).given()
             if product is not ABANDONED:
                 call.counters.waits += 1
                 return product.shared()
@@ -200,8 +199,8 @@ class Engine:
                     found = got
                     break
             if found is None:
-                product = yield from self._compute(call, misses=not refresh)
-                whole = not self.stores or (bool(claims) and claims[-1][0] is self._authority)
+                product = yield from self.compute(call, misses=not refresh)
+                whole = not self.stores or (bool(claims) and claims[-1][0] is self.authority)
             else:
                 product, whole = found, True
             if product.ttl is not None and product.ttl <= 0:
@@ -210,7 +209,7 @@ class Engine:
             kept = not claims or (yield from self._fill(claims, product, call))
             claims = []
             if kept:
-                self._remember(ticket, product, call, whole)
+                self.remember(ticket, product, call, whole)
             return product
         except GeneratorExit:
             raise
@@ -220,7 +219,7 @@ class Engine:
         finally:
             self.tickets.close(ticket)
 
-    def _compute(self, call: Call, misses: int = 1) -> Steps[Product]:
+    def compute(self, call: Call, misses: int = 1) -> Steps[Product]:
         """Run the loader, for so many calls or keys that found no value."""
         assert call.loader is not None
         call.counters.misses += misses
@@ -237,7 +236,7 @@ class Engine:
     ) -> Steps[Product | Claim | None]:
         """The store's value or the right to fill it; None where the store is of no use now."""
         key, tags, options = call.key, call.tags, call.options
-        force = refresh or guard is not self._authority
+        force = refresh or guard is not self.authority
         if not refresh and not asked:
             product, unreadable = yield from self._read(guard, call)
             if product is not None:
@@ -246,8 +245,8 @@ class Engine:
         patience = time.monotonic() + options.lease
         waited = False
         while True:
-            got = yield from self._ask(guard, "claim", key, tags, lease=options.lease, force=force)
-            if got is _AWAY:
+            got = yield from guard.ask("claim", key, tags, lease=options.lease, force=force)
+            if got is AWAY:
                 return None
             if isinstance(got, Claim):
                 return got
@@ -266,14 +265,14 @@ class Engine:
             if left <= 0:
                 return None
             waited = True
-            if (yield from self._ask(guard, "wait", key, min(got.seconds, left))) is _AWAY:
+            if (yield from guard.ask("wait", key, min(got.seconds, left))) is AWAY:
                 return None
 
     def _read(self, guard: Guard, call: Call) -> Steps[tuple[Product | None, bool]]:
         """The store's value, and whether there is one that cannot be read."""
         start = perf_counter()
-        found = yield from self._ask(guard, "get", call.key, call.tags, ttl=self._wants_ttl)
-        if found is _AWAY or found is None:
+        found = yield from guard.ask("get", call.key, call.tags, ttl=self._wants_ttl)
+        if found is AWAY or found is None:
             return None, False
         product = opened(found, call.options)
         if product is None:
@@ -282,7 +281,7 @@ class Engine:
         call.counters.store_hits[guard.name] += 1
         if call.options.sliding:
             product.ttl = call.options.ttl  # type: ignore[assignment]
-            yield from self._ask(guard, "expire", call.key, product.ttl)
+            yield from guard.ask("expire", call.key, product.ttl)
         return product, False
 
     def _look_up(self, call: Call) -> Steps[Product | None]:
@@ -295,7 +294,7 @@ class Engine:
                 if self._told(guard):
                     product, _ = yield from self._read(guard, call)
                     if product is not None:
-                        self._remember(ticket, product, call, whole=True)
+                        self.remember(ticket, product, call, whole=True)
                         return product
             return None
         finally:
@@ -303,13 +302,14 @@ class Engine:
 
     def get_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
         """The values that some tier has, by their keys, in their order."""
-        found = yield from self._look_up_many(keys, options)
+        found = yield from self.look_up_many(keys, options)
         self.direct.misses += len(set(keys)) - len(found)
         if self._only is not None:  # they came in their order
             return found
         return {key: found[key] for key in keys if key in found}
 
-    def _look_up_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
+    def look_up_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
+        """The values that some tier has, by their keys; misses are not counted."""
         counters, memory = self.direct, self.memory
         found: dict[str, Any] = {}
         missing = list(dict.fromkeys(keys))
@@ -327,8 +327,8 @@ class Engine:
             for guard in self.stores:
                 if not missing or not self._told(guard):
                     continue
-                answers = yield from self._ask(guard, "get_many", missing, ttl=self._wants_ttl)
-                if answers is _AWAY:
+                answers = yield from guard.ask("get_many", missing, ttl=self._wants_ttl)
+                if answers is AWAY:
                     continue
                 absent = []
                 for key, answer in zip(missing, answers, strict=True):
@@ -339,164 +339,13 @@ class Engine:
                     found[key] = product.given()
                     if memory is not None:
                         call = Call(key, (), options, counters)
-                        self._remember(tickets[key], product, call, whole=True)
+                        self.remember(tickets[key], product, call, whole=True)
                 counters.store_hits[guard.name] += len(missing) - len(absent)
                 missing = absent
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
         return found
-
-    def load_many(
-        self, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
-    ) -> Steps[dict[str, Any]]:
-        """The values of keys; one call of the loader makes all that no tier has.
-
-        Args:
-            keys: The keys.
-            loader: Gets the missing keys, and returns the values that exist by their keys.
-            call: The tags and options of all of them; its own key is not used.
-        """
-        wanted = list(dict.fromkeys(keys))
-        found: dict[str, Any] = {}
-        patience = time.monotonic() + call.options.lease
-        while missing := [key for key in wanted if key not in found]:
-            found |= yield from self._look_up_many(missing, call.options)
-            missing = [key for key in missing if key not in found]
-            if not missing:
-                break
-            loaded, absent, busy = yield from self._load_batch(missing, loader, call)
-            found |= loaded
-            wanted = [key for key in wanted if key not in absent]
-            for key, seconds in busy.items():
-                left = min(seconds, patience - time.monotonic())
-                if left > 0 and self._authority is not None:
-                    yield from self._ask(self._authority, "wait", key, left)
-            if busy and time.monotonic() >= patience:  # whoever loads them takes too long
-                product = yield from self._compute(self._batch(list(busy), loader, call), len(busy))
-                found |= product.given()
-                wanted = [key for key in wanted if key not in busy or key in found]
-        return {key: found[key] for key in dict.fromkeys(keys) if key in found}
-
-    def _load_batch(
-        self, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
-    ) -> Steps[tuple[dict[str, Any], set[str], dict[str, float]]]:
-        """Load what nobody else loads: values, the keys that have none, and how long to wait."""
-        led: dict[str, Flight] = {}
-        joined: dict[str, Flight] = {}
-        for key in sorted(keys):  # in one order, so that no two batches seem to wait for each other
-            flight, leads = self.flights.join(key)
-            if flight is not None:  # None: this very caller loads it further up
-                (led if leads else joined)[key] = flight
-        landings: dict[str, Any] = dict.fromkeys(led, ABANDONED)
-        tickets = {key: self.tickets.open(key, call.tags) for key in led}
-        found: dict[str, Any] = {}
-        busy: dict[str, float] = {}
-        claims: dict[str, Claim] = {}
-        try:
-            if self.memory is not None:  # another load may have ended since they were looked up
-                busy = {key: 0.0 for key in led if self.memory.peek(key) is not None}
-            claims, others = yield from self._claim_many([k for k in led if k not in busy], call)
-            busy |= others
-            mine = [key for key in keys if key not in busy and key not in joined]
-            if mine:
-                batch = yield from self._compute(self._batch(mine, loader, call), len(mine))
-                found = {key: value for key, value in batch.given().items() if key in mine}
-            kept = [key for key in found if key in led]
-            for key in kept:
-                options = call.options
-                landings[key] = Product(found[key], options, ttl=options.lifetime(found[key]))
-            yield from self._fill_many(claims, landings, tickets, call)
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            if isinstance(error, Exception):
-                failed = Product(error, call.options, raised=True, ttl=0)
-                landings = dict.fromkeys(set(led).difference(busy), failed)
-            yield from self._fill_many(claims, {}, tickets, call)
-            raise
-        finally:
-            for ticket in tickets.values():
-                self.tickets.close(ticket)
-            for key in reversed(led):
-                product = landings.get(key, ABANDONED)
-                if isinstance(product, Product) and led[key].close():
-                    product = self._protected(product, call)
-                self.flights.land(key, led[key], product)
-        absent = {key for key in mine if key not in found}
-        for key, flight in joined.items():
-            product = yield Join(flight, call.options.lease)
-            if isinstance(product, Product):
-                call.counters.waits += 1
-                found[key] = product.shared()
-            elif product is LATE:
-                busy[key] = 0.0
-        return found, absent, busy
-
-    def _protected(self, product: Product, call: Call) -> Product:
-        """The product, ready for others; or the error that there is no form to hand it out in."""
-        try:
-            product.protect(serialized=bool(self.stores))
-        except Exception as error:
-            return Product(error, call.options, raised=True, ttl=0)
-        return product
-
-    def _batch(self, keys: list[str], loader: Callable[[list[str]], Any], call: Call) -> Call:
-        return Call("", call.tags, call.options, call.counters, lambda: loader(keys))
-
-    def _claim_many(
-        self, keys: Sequence[str], call: Call
-    ) -> Steps[tuple[dict[str, Claim], dict[str, float]]]:
-        """The claims of keys at the authority, and for how long others load, 0 if they have."""
-        claims: dict[str, Claim] = {}
-        busy: dict[str, float] = {}
-        guard = self._authority
-        if guard is None or not keys:
-            return claims, busy
-        answers = yield from self._ask(
-            guard, "claim_many", keys, call.tags, lease=call.options.lease
-        )
-        if answers is not _AWAY:
-            for key, answer in zip(keys, answers, strict=True):
-                if isinstance(answer, Found) and opened(answer, call.options) is None:
-                    answer = yield from self._ask(  # nobody can read what stands there
-                        guard, "claim", key, call.tags, lease=call.options.lease, force=True
-                    )
-                if isinstance(answer, Claim):
-                    claims[key] = answer
-                else:
-                    busy[key] = answer.seconds if isinstance(answer, Busy) else 0.0
-        return claims, busy
-
-    def _fill_many(
-        self,
-        claims: Mapping[str, Claim],
-        products: Mapping[str, Any],
-        tickets: Mapping[str, Ticket],
-        call: Call,
-    ) -> Steps[None]:
-        """Store what a batch loaded, and put into memory what no fence refused."""
-        guard = self._authority
-        made = {
-            key: product
-            for key, product in products.items()
-            if isinstance(product, Product) and (product.ttl is None or product.ttl > 0)
-        }
-        filled = {key: (claims[key], product) for key, product in made.items() if key in claims}
-        refused: set[str] = set()
-        if guard is not None and filled:
-            fills = [(claim, p.payload, p.ttl) for claim, p in filled.values()]
-            answers = yield from self._ask(guard, "fill_many", fills)
-            done = [False] * len(fills) if answers is _AWAY else answers
-            refused = {key for key, kept in zip(filled, done, strict=True) if not kept}
-            call.counters.refused += len(refused)
-        for key, claim in claims.items():
-            if key not in filled and guard is not None:
-                yield from self._ask(guard, "release", claim)
-        for key, product in made.items():
-            if key not in refused:
-                one = Call(key, call.tags, call.options, call.counters)
-                self._remember(tickets[key], product, one, guard is None or key in claims)
 
     # --- Writing
 
@@ -521,16 +370,16 @@ class Engine:
             whole = True
             for guard in reversed(self.stores):
                 ttls = [product.ttl for product in keep.values()]
-                if guard is not self._authority:
+                if guard is not self.authority:
                     ttls = [self._bounded(ttl) for ttl in ttls]
-                answer = yield from self._ask(guard, "set_many", items, ttls, call.tags)
-                if answer is _AWAY:
+                answer = yield from guard.ask("set_many", items, ttls, call.tags)
+                if answer is AWAY:
                     guard.owe("delete", list(keep))
                     whole = False
             for key, ticket in tickets.items():
                 self.drop_keys([key], but=ticket)
                 one = Call(key, call.tags, options, call.counters)
-                self._remember(ticket, keep[key], one, whole)
+                self.remember(ticket, keep[key], one, whole)
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
@@ -561,9 +410,9 @@ class Engine:
         """Tell the stores of an invalidation, the authority first; what fails is owed."""
         gone = 0
         for guard in reversed(self.stores):
-            for arguments in _calls(method, targets):
-                answer = yield from self._ask(guard, method, *arguments)
-                if answer is _AWAY:
+            for arguments in calls(method, targets):
+                answer = yield from guard.ask(method, *arguments)
+                if answer is AWAY:
                     guard.owe(method, targets)
                     break
                 gone = max(gone, answer or 0)
@@ -571,54 +420,26 @@ class Engine:
 
     # --- Steps that others are made of
 
-    def _ask(self, guard: Guard, method: str, *arguments: Any, **named: Any) -> Steps[Any]:
-        """Call a method of a store; _AWAY where that fails, or the store is left alone."""
-        if guard.away and (not guard.closed() or not (yield from self._settle(guard))):
-            return _AWAY
-        claims = method.startswith("claim")
-        try:
-            answer = yield (Take if claims else Ask)(guard.store, method, arguments, named)
-        except Unavailable as error:
-            guard.failed(error)
-            if claims and guard.away:  # it may have been granted, and all would wait for it to end
-                guard.owe("delete", [arguments[0]] if method == "claim" else arguments[0])
-            return _AWAY
-        if guard.away:
-            guard.answered()
-        return answer
-
-    def _settle(self, guard: Guard) -> Steps[bool]:
-        """Pay what is owed to a store that may have come back."""
-        for method, targets in guard.debts().items():
-            try:
-                for arguments in _calls(method, list(targets)):
-                    yield Ask(guard.store, method, arguments, {})
-            except Unavailable as error:
-                guard.failed(error)
-                return False
-            guard.paid(method, targets)
-        return not guard.owes
-
     def _fill(self, claims: list[tuple[Guard, Claim]], product: Product, call: Call) -> Steps[bool]:
         """Store what was loaded, the authority first; False where that was invalidated."""
         kept = True
         for guard, claim in reversed(claims):
             if not kept or (product.tags is not None and product.tags != tuple(claim.tags)):
-                yield from self._ask(guard, "release", claim)
+                yield from guard.ask("release", claim)
                 continue
-            ttl = product.ttl if guard is self._authority else self._bounded(product.ttl)
-            filled = yield from self._ask(guard, "fill", claim, product.payload, ttl)
+            ttl = product.ttl if guard is self.authority else self._bounded(product.ttl)
+            filled = yield from guard.ask("fill", claim, product.payload, ttl)
             if filled is False:
                 kept = False
                 call.counters.refused += 1
-            elif filled is _AWAY:
+            elif filled is AWAY:
                 # It may have been stored all the same, and be fenced or not: nobody knows.
                 kept = False
         return kept
 
     def _release(self, claims: list[tuple[Guard, Claim]]) -> Steps[None]:
         for guard, claim in claims:
-            yield from self._ask(guard, "release", claim)
+            yield from guard.ask("release", claim)
 
     def _slide(self, call: Call, entry: Entry) -> Steps[None]:
         """Let a value live on, once it has used up a tenth of its time."""
@@ -631,12 +452,12 @@ class Engine:
             if heard:
                 memory.extend(call.key, ttl)
             for guard in self.stores:
-                if heard or guard is self._authority:
-                    yield from self._ask(guard, "expire", call.key, ttl)
+                if heard or guard is self.authority:
+                    yield from guard.ask("expire", call.key, ttl)
 
     # --- The memory tier
 
-    def _remember(self, ticket: Ticket, product: Product, call: Call, whole: bool) -> None:
+    def remember(self, ticket: Ticket, product: Product, call: Call, whole: bool) -> None:
         """Put a product into memory, unless it was invalidated on its way.
 
         Args:
@@ -671,38 +492,39 @@ class Engine:
 
     def _told(self, guard: Guard) -> bool:
         """Whether a store is no staler than it may be: one before the authority must be told."""
-        return guard is self._authority or self.listening or not self._listens
+        return guard is self.authority or self.listening or not self._listens
 
     def drop_keys(self, keys: Sequence[str], but: Ticket | None = None) -> int:
         """Drop keys from memory, and what is on its way there for them; answers how many."""
         # First from memory: whoever opens a ticket later than the marking must not find it there.
-        with self._changing():
+        with self.changing():
             gone = sum(self.memory.delete(key) for key in keys) if self.memory is not None else 0
             self._withdraw(self.tickets.mark_keys(set(keys), but))
         return gone
 
     def drop_tags(self, tags: Sequence[str]) -> None:
         """Drop what carries these tags from memory, and what is on its way there."""
-        with self._changing():
+        with self.changing():
             if self.memory is not None:
                 self.memory.drop_tags(tags)
             self._withdraw(self.tickets.mark_tags(tags))
 
     def drop_prefix(self, prefix: str) -> int:
         """Drop the keys that start so from memory, and what is on its way there."""
-        with self._changing():
+        with self.changing():
             gone = self.memory.delete_prefix(prefix) if self.memory is not None else 0
             self._withdraw(self.tickets.mark_prefix(prefix))
         return gone
 
     def drop_all(self) -> None:
         """Drop everything from memory, and what is on its way there."""
-        with self._changing():
+        with self.changing():
             if self.memory is not None:
                 self.memory.clear()
             self._withdraw(self.tickets.mark_all())
 
-    def _changing(self) -> contextlib.AbstractContextManager[Any]:
+    def changing(self) -> contextlib.AbstractContextManager[Any]:
+        """The memory's lock, which every change of it holds."""
         return self.memory.lock if self.memory is not None else contextlib.nullcontext()
 
     def _withdraw(self, tickets: Iterable[Ticket]) -> None:
@@ -714,16 +536,16 @@ class Engine:
 
     def _listen(self) -> Steps[None]:
         """Make sure that changes are heard, or that it is known that they are not."""
-        authority = self._authority
+        authority = self.authority
         assert authority is not None
         if self._feed is None and not authority.away:
             yield Apart(self._open_feed)
 
     def _open_feed(self) -> None:
-        assert self._authority is not None
+        assert self.authority is not None
         with _opening:
             if self._feed is None:
-                self._feed = self._authority.store.listen(_Ear(self), self.staleness / 2)
+                self._feed = self.authority.store.listen(Ear(self), self.staleness / 2)
 
     def forget_parent(self) -> None:
         """Start anew in a forked process: its threads did not come along."""
@@ -779,73 +601,6 @@ class Engine:
             tiers,
             self.listening,
         )
-
-
-class _Ear:
-    """What an engine does about changes that others make; a `Listener`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = weakref.ref(engine)
-
-    def changed(self, keys: Sequence[str]) -> None:
-        """Drop these keys."""
-        if engine := self._engine():
-            self._upper(engine, "delete", keys)
-            engine.drop_keys(keys)
-
-    def dropped(self, tags: Sequence[str]) -> None:
-        """Drop what carries these tags."""
-        if engine := self._engine():
-            self._upper(engine, "drop_tags", tags)
-            engine.drop_tags(tags)
-
-    def prefix_deleted(self, prefix: str) -> None:
-        """Drop the keys that start so."""
-        if engine := self._engine():
-            self._upper(engine, "delete_prefix", [prefix])
-            engine.drop_prefix(prefix)
-
-    def cleared(self) -> None:
-        """Drop everything."""
-        if engine := self._engine():
-            self._upper(engine, "clear", [])
-            engine.drop_all()
-
-    def cut(self, since: float) -> None:
-        """Let nothing live longer than the bound of staleness."""
-        if engine := self._engine():
-            with engine._changing():
-                engine.listening = False
-                if engine.memory is not None:
-                    engine.memory.keep_at_most(max(0.0, engine.staleness - since))
-
-    def restored(self) -> None:
-        """Drop everything, and keep what comes from now on for its whole time."""
-        if engine := self._engine():
-            self._upper(engine, "clear", [])
-            with engine._changing():
-                engine.drop_all()
-                engine.listening = True
-
-    @staticmethod
-    def _upper(engine: Engine, method: str, targets: Sequence[str]) -> None:
-        """Tell the stores before the authority."""
-        for guard in engine.stores[:-1]:
-            for arguments in _calls(method, targets):
-                try:
-                    getattr(guard.store, method)(*arguments)
-                except Unavailable as error:
-                    guard.failed(error)
-                    guard.owe(method, targets)
-
-
-def _calls(method: str, targets: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The arguments of each call of a store's method that an invalidation needs."""
-    if method == "clear":
-        return [()]
-    if method == "delete_prefix":
-        return [(target,) for target in targets]
-    return [(targets,)] if targets else []
 
 
 _opening = threading.Lock()  # a feed is opened once, whoever asks first

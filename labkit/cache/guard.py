@@ -12,15 +12,19 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from labkit.cache.errors import Refused
+from labkit.cache.errors import Refused, Unavailable
+from labkit.cache.steps import Ask, Take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from labkit.cache.backends.base import Store
-    from labkit.cache.errors import Unavailable
+    from labkit.cache.steps import Steps
+
+AWAY: Final = object()
+"""What a store that does not answer has answered."""
 
 _MOST_OWED = 10_000  # beyond that the whole namespace is cleared
 
@@ -49,6 +53,34 @@ class Guard:
         self._lock = threading.Lock()
         self._owed: dict[str, dict[str, int]] = {}  # by method and target, numbered
         self._numbers = itertools.count()
+
+    def ask(self, method: str, *arguments: Any, **named: Any) -> Steps[Any]:
+        """Call a method of the store; AWAY where that fails, or the store is left alone."""
+        if self.away and (not self.closed() or not (yield from self._settle())):
+            return AWAY
+        claims = method.startswith("claim")
+        try:
+            answer = yield (Take if claims else Ask)(self.store, method, arguments, named)
+        except Unavailable as error:
+            self.failed(error)
+            if claims and self.away:  # it may have been granted, and all would wait for it to end
+                self.owe("delete", [arguments[0]] if method == "claim" else arguments[0])
+            return AWAY
+        if self.away:
+            self.answered()
+        return answer
+
+    def _settle(self) -> Steps[bool]:
+        """Pay what is owed to a store that may have come back."""
+        for method, targets in self.debts().items():
+            try:
+                for arguments in calls(method, list(targets)):
+                    yield Ask(self.store, method, arguments, {})
+            except Unavailable as error:
+                self.failed(error)
+                return False
+            self.paid(method, targets)
+        return not self.owes
 
     def rests(self) -> bool:
         """Whether nobody is to ask the store now."""
@@ -119,3 +151,12 @@ class Guard:
         self.openings += not self.away
         self.away = True
         self._until = self._now() + self._pause
+
+
+def calls(method: str, targets: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The arguments of each call of a store's method that an invalidation needs."""
+    if method == "clear":
+        return [()]
+    if method == "delete_prefix":
+        return [(target,) for target in targets]
+    return [(targets,)] if targets else []

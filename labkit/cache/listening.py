@@ -1,0 +1,72 @@
+"""What a cache does about the changes that others make."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from labkit.cache.errors import Unavailable
+from labkit.cache.guard import calls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labkit.cache.engine import Engine
+
+
+class Ear:
+    """What an engine does about changes that others make; a `Listener`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = weakref.ref(engine)
+
+    def changed(self, keys: Sequence[str]) -> None:
+        """Drop these keys."""
+        if engine := self._engine():
+            self._upper(engine, "delete", keys)
+            engine.drop_keys(keys)
+
+    def dropped(self, tags: Sequence[str]) -> None:
+        """Drop what carries these tags."""
+        if engine := self._engine():
+            self._upper(engine, "drop_tags", tags)
+            engine.drop_tags(tags)
+
+    def prefix_deleted(self, prefix: str) -> None:
+        """Drop the keys that start so."""
+        if engine := self._engine():
+            self._upper(engine, "delete_prefix", [prefix])
+            engine.drop_prefix(prefix)
+
+    def cleared(self) -> None:
+        """Drop everything."""
+        if engine := self._engine():
+            self._upper(engine, "clear", [])
+            engine.drop_all()
+
+    def cut(self, since: float) -> None:
+        """Let nothing live longer than the bound of staleness."""
+        if engine := self._engine():
+            with engine.changing():
+                engine.listening = False
+                if engine.memory is not None:
+                    engine.memory.keep_at_most(max(0.0, engine.staleness - since))
+
+    def restored(self) -> None:
+        """Drop everything, and keep what comes from now on for its whole time."""
+        if engine := self._engine():
+            self._upper(engine, "clear", [])
+            with engine.changing():
+                engine.drop_all()
+                engine.listening = True
+
+    @staticmethod
+    def _upper(engine: Engine, method: str, targets: Sequence[str]) -> None:
+        """Tell the stores before the authority."""
+        for guard in engine.stores[:-1]:
+            for arguments in calls(method, targets):
+                try:
+                    getattr(guard.store, method)(*arguments)
+                except Unavailable as error:
+                    guard.failed(error)
+                    guard.owe(method, targets)
