@@ -546,6 +546,8 @@ class Engine:
         with _opening:
             if self._feed is None:
                 self._feed = self.authority.store.listen(Ear(self), self.staleness / 2)
+                # A cache that nobody closed takes its feed along; at the exit that is no matter.
+                weakref.finalize(self, self._feed.close).atexit = False
 
     def forget_parent(self) -> None:
         """Start anew in a forked process: its threads did not come along."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -157,3 +158,12 @@ def test_the_loss_of_the_tracking_connection_is_noticed(
 
         until(another)
         until(lambda: cache.stats().listening)
+
+
+def test_a_cache_that_is_dropped_takes_its_thread_along(server: LocalServer) -> None:
+    cache = Cache([MemoryTier(), RedisTier(server.client())], namespace="dropped")
+    cache.get("k")
+    assert "feed of dropped:changes" in [thread.name for thread in threading.enumerate()]
+    del cache
+    gc.collect()
+    until(lambda: "feed of dropped:changes" not in [t.name for t in threading.enumerate()])

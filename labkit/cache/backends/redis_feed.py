@@ -101,7 +101,8 @@ class RedisFeed:
     def close(self) -> None:
         """Stop."""
         self._closed.set()
-        if self._process == os.getpid():
+        # The last reference to a cache may be dropped by the very thread that tells it something.
+        if self._process == os.getpid() and threading.current_thread() is not self._thread:
             self._thread.join()
             self._client.close()
 
