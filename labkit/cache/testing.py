@@ -60,6 +60,9 @@ class StoreContract:
     asynchronous: bool
     """Whether the methods of the store are coroutine functions; found out by asking it."""
 
+    examples = 100
+    """How many random histories are compared with a dictionary; fewer for a store that is slow."""
+
     # --- What a backend says of itself
 
     @pytest.fixture
@@ -619,7 +622,7 @@ class StoreContract:
         timed = type(self).pass_time is not StoreContract.pass_time
         steps = [name for name in STEPS if timed or name != "pass_time"]
 
-        @settings(deadline=None)
+        @settings(deadline=None, max_examples=self.examples)
         @given(lists(sampled_from(steps), min_size=30, max_size=60), randoms(use_true_random=True))
         def check(names: list[str], random: Random) -> None:
             with self.opened(tier) as store:

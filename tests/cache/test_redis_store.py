@@ -11,6 +11,7 @@ from labkit import CommandLog
 from labkit.cache.backends.redis import RedisTier
 from labkit.cache.testing import StoreContract
 from labkit.clock import fast_forward
+from tests.scale import times
 
 if TYPE_CHECKING:
     from labkit.course.bench import Bench
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class _Timed(StoreContract):
     """Redis counts the time itself: what is left of it is taken away."""
 
+    examples = times(40)
     client: Any
 
     def pass_time(self, seconds: float) -> None:
@@ -47,6 +49,8 @@ class TestTheContractInSeveralBuckets(_Timed):
 
 
 class TestTheContractInACluster(_Timed):
+    examples = times(10)
+
     @pytest.fixture
     def tier(self, cluster_url: str) -> RedisTier:
         self.client = labkit.connect(cluster_url)
@@ -54,6 +58,8 @@ class TestTheContractInACluster(_Timed):
 
 
 class TestTheContractInAClusterAwaited(_Timed):
+    examples = times(10)
+
     @pytest.fixture
     def tier(self, cluster_url: str) -> RedisTier:
         self.client = labkit.connect(cluster_url)
