@@ -273,6 +273,15 @@ class StoreContract:
         self.call(store.drop_tags(["t"]))
         assert (self.read(store, "old"), self.read(store, "new")) == (None, None)
 
+    def test_tags_that_were_used_together_are_two(self, store: Any) -> None:
+        self.call(store.set("both", b"1", None, ["t", "u"]))
+        self.call(store.set("one", b"2", None, ["u"]))
+        assert isinstance(self.call(store.claim("one", ["t"], lease=100, force=True)), Claim)
+        self.call(store.set("one", b"3", None, ["u"]))
+        self.call(store.drop_tags(["u"]))
+        assert self.read(store, "one", ["t"]) is None
+        assert isinstance(self.call(store.claim("one", ["t"], lease=100)), Claim)
+
     def test_a_tag_is_any_text_and_may_be_given_twice(self, store: Any) -> None:
         tags = ["t", "T", "тег 🏷", "a b", "*", "a:{b}", "%_'", "t" * 1000]
         for i, tag in enumerate(tags):

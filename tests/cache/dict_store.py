@@ -80,10 +80,15 @@ class DictStore:
             return gone
 
     def drop_tags(self, tags: Words) -> None:
+        dropped = set(tags)
         with self._lock:
-            carried = [(key, value.tags) for key, value in self._values.items()]
-            carried += [(key, claim.tags) for key, (claim, _) in self._leases.items()]
-            self.delete(key for key, own in carried if not set(tags).isdisjoint(own))
+            for key, value in list(self._values.items()):
+                if not dropped.isdisjoint(value.tags):
+                    del self._values[key]
+            for key, (claim, _) in list(self._leases.items()):
+                if not dropped.isdisjoint(claim.tags):
+                    del self._leases[key]
+            self._lock.notify_all()
 
     def delete_prefix(self, prefix: str) -> int:
         with self._lock:

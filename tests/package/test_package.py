@@ -97,7 +97,7 @@ def test_the_lock_answers_every_dependency() -> None:
     for requirement in [*project["dependencies"], *(each for extra in extras for each in extra)]:
         name = re.match(r"[\w.-]+", requirement)
         assert name is not None
-        assert name[0].lower().replace("_", "-") in locked, requirement
+        assert re.sub(r"[-_.]+", "-", name[0].lower()) in locked, requirement
 
 
 def test_the_readmes_commands_are_targets() -> None:

@@ -2,19 +2,24 @@
 local value_key, lease_key, note_key, epoch_key, FIRST = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 5
 
 -- The generations as one text, 8 bytes each. One that is missing, because it was dropped, evicted or
--- has expired, is made anew where `fresh` is given: no value stored before can match it.
+-- has expired, is made anew where `fresh` is given: no value stored before can match it. Those made
+-- together differ in their last byte, so that no value is taken for one that carries another tag.
 local function generations(fresh, ms)
   local found = redis.call('MGET', unpack(KEYS, FIRST))
+  local made = {}
   for i, generation in ipairs(found) do
     if not generation or #generation ~= 8 then
       if not fresh then return false end
-      found[i] = fresh
       local key = KEYS[FIRST + i - 1]
-      if i > 1 and ms > 0 then
-        redis.call('SET', key, fresh, 'PX', ms)
-      else
-        redis.call('SET', key, fresh)
+      if not made[key] then
+        made[key] = string.sub(fresh, 1, 7) .. string.char(i)
+        if i > 1 and ms > 0 then
+          redis.call('SET', key, made[key], 'PX', ms)
+        else
+          redis.call('SET', key, made[key])
+        end
       end
+      found[i] = made[key]
     end
   end
   return table.concat(found)
