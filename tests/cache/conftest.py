@@ -195,6 +195,13 @@ def benches() -> Iterator[Benches]:
     benches.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_cache_outlives_its_module(benches: Benches) -> Iterator[None]:
+    """Their threads would open and close connections while other tests count them."""
+    yield
+    benches.close_caches(most=0)
+
+
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     """Released by each caller that waits for a load of another one."""
