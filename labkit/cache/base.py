@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.backends.memory import MemoryTier
+from labkit.cache.background import Background
 from labkit.cache.batches import load_many
 from labkit.cache.engine import Call, Engine
 from labkit.cache.options import Options, checked_tags, seconds
@@ -44,6 +45,14 @@ class BaseCache:
             stands there, and raised again. Their arguments must be what MessagePack can store.
         sliding: Whether a value that is read lives on for its whole time. (Every tenth of it: a
             value may leave up to a tenth of its time early.)
+        stale_while_revalidate: How long after its time a value is still given out, while one caller
+            has it loaded anew in the background.
+        stale_if_error: How long after its time a value is given out where its load fails. Both
+            count from the end of the ttl, as RFC 5861 has them.
+        refresh_ahead: In which last share of its time a value that is read is loaded anew in the
+            background: 0.2 is the last fifth.
+        early: How eagerly one of many readers, by chance, has a value loaded anew before its time
+            is over, the sooner the longer its load took: the beta of XFetch. 1.0 is a good choice.
         serializer: Makes bytes of values. Default: MessagePack.
         copy: Whether callers are kept apart. What can be changed is stored as bytes, or copied, and
             made anew for each caller; False hands the same object to all.
@@ -51,7 +60,10 @@ class BaseCache:
         compress_over: The size in bytes above which stores get compressed values; None: never.
         staleness: For how long memory may be behind the stores when it cannot hear of changes: the
             connection is lost, or the last store does not tell.
-        pause: For how long a store that failed is left alone.
+        pause: For how long a store that failed is left alone; so is the loader of a key, where
+            there is an older value to give out.
+        background: Who loads what is loaded in the background: gets a function without parameters,
+            and calls it. Default: threads of the cache's own; an `AsyncCache` makes tasks.
 
     Raises:
         TypeError: A tier is none, or waits in a way that this kind of cache cannot.
@@ -71,12 +83,17 @@ class BaseCache:
         negative_ttl: TTL = "same",
         errors: Mapping[type[Exception], float | str] | None = None,
         sliding: bool = False,
+        stale_while_revalidate: float | str = 0.0,
+        stale_if_error: float | str = 0.0,
+        refresh_ahead: float = 0.0,
+        early: float = 0.0,
         serializer: Serializer | None = None,
         copy: bool = True,
         lease: float | str = "10s",
         compress_over: int | None = 16_384,
         staleness: float | str = "2s",
         pause: float | str = "1s",
+        background: Callable[[Callable[[], object]], object] | None = None,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError(
@@ -89,6 +106,10 @@ class BaseCache:
             negative_ttl=negative_ttl,
             errors=errors or {},
             sliding=sliding,
+            stale_while_revalidate=stale_while_revalidate,  # type: ignore[arg-type]
+            stale_if_error=stale_if_error,  # type: ignore[arg-type]
+            refresh_ahead=refresh_ahead,
+            early=early,
             serializer=serializer if serializer is not None else MessagePack(),
             copy=copy,
             lease=lease,  # type: ignore[arg-type]
@@ -101,7 +122,11 @@ class BaseCache:
         stores = self._opened(others)
         if memory is not None:
             _taken.add(memory)
-        self._engine = Engine(memory, stores, staleness=bound, pause=rest)
+        if background is not None and self._asynchronous:
+            raise TypeError("an AsyncCache loads in tasks of its own; leave out background")
+        self._engine = Engine(
+            memory, stores, staleness=bound, pause=rest, background=Background(background)
+        )
 
     def stats(self) -> Stats:
         """What was counted until now, by function and by tier."""

@@ -1,19 +1,21 @@
 """Loading many keys at a time, each of them once, with one call of the loader.
 
 A batch leads the flights of the keys that nobody loads, claims them, and loads them together. For
-the others it waits: they are loaded by other callers, here or in other processes.
+the others it waits: they are loaded by other callers, here or in other processes. Values that are
+given out although they are due or stale are loaded anew aside, in a batch of their own.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.backends.base import Busy, Claim, Found
-from labkit.cache.engine import Call
+from labkit.cache.engine import Aged, Call
 from labkit.cache.flights import ABANDONED, LATE
 from labkit.cache.guard import AWAY
-from labkit.cache.products import Product, opened
+from labkit.cache.products import Product, made, opened
 from labkit.cache.steps import Join
 
 if TYPE_CHECKING:
@@ -40,11 +42,15 @@ def load_many(
     found: dict[str, Any] = {}
     patience = time.monotonic() + call.options.lease
     while missing := [key for key in wanted if key not in found]:
-        found |= yield from engine.look_up_many(missing, call.options)
+        aged = Aged() if call.options.aging else None
+        found |= yield from engine.look_up_many(missing, call.options, aged)
+        if aged is not None and aged.due:
+            yield engine.aside(partial(_renew_batch, engine, aged.due, loader, call))
         missing = [key for key in missing if key not in found]
         if not missing:
             break
-        loaded, absent, busy = yield from _load_batch(engine, missing, loader, call)
+        kept = aged.old if aged is not None else {}
+        loaded, absent, busy = yield from _load_batch(engine, missing, loader, call, kept)
         found |= loaded
         wanted = [key for key in wanted if key not in absent]
         for key, seconds in busy.items():
@@ -52,16 +58,44 @@ def load_many(
             if left > 0 and engine.authority is not None:
                 yield from engine.authority.ask("wait", key, left)
         if busy and time.monotonic() >= patience:  # whoever loads them takes too long
-            product = yield from engine.compute(_batch(list(busy), loader, call), len(busy))
-            found |= product.given()
+            loaded, raised, _ = yield from engine.run(partial(loader, list(busy)), call, len(busy))
+            if raised:
+                raise loaded
+            found |= loaded
             wanted = [key for key in wanted if key not in busy or key in found]
     return {key: found[key] for key in dict.fromkeys(keys) if key in found}
 
 
+def _renew_batch(
+    engine: Engine, kept: Mapping[str, Product], loader: Callable[[list[str]], Any], call: Call
+) -> Steps[None]:
+    """Load values anew while callers are given those that are there."""
+    try:
+        yield from _load_batch(engine, list(kept), loader, call, kept, aside=True)
+    except Exception:  # it is counted, and nobody waits for it
+        return
+    finally:
+        engine.renewing.difference_update(kept)
+
+
 def _load_batch(
-    engine: Engine, keys: Sequence[str], loader: Callable[[list[str]], Any], call: Call
+    engine: Engine,
+    keys: Sequence[str],
+    loader: Callable[[list[str]], Any],
+    call: Call,
+    kept: Mapping[str, Product],
+    aside: bool = False,
 ) -> Steps[tuple[dict[str, Any], set[str], dict[str, float]]]:
-    """Load what nobody else loads: values, the keys that have none, and how long to wait."""
+    """Load what nobody else loads: values, the keys that have none, and how long to wait.
+
+    Args:
+        engine: The cache.
+        keys: The keys.
+        loader: As in `load_many`.
+        call: As in `load_many`.
+        kept: Older values, which stand in where the load fails.
+        aside: Nobody waits: do not wait for others either.
+    """
     led: dict[str, Flight] = {}
     joined: dict[str, Flight] = {}
     for key in sorted(keys):  # in one order, so that no two batches seem to wait for each other
@@ -73,20 +107,33 @@ def _load_batch(
     found: dict[str, Any] = {}
     busy: dict[str, float] = {}
     claims: dict[str, Claim] = {}
+    products: dict[str, Product] = {}
     try:
-        if engine.memory is not None:  # another load may have ended since they were looked up
-            busy = {key: 0.0 for key in led if engine.memory.peek(key) is not None}
-        claims, others = yield from _claim_many(engine, [k for k in led if k not in busy], call)
+        # Another load may have ended since they were looked up.
+        busy = {key: 0.0 for key in led if engine.loaded_since(key, kept.get(key), call.options)}
+        unled = [key for key in led if key not in busy]
+        claims, others = yield from _claim_many(engine, unled, call, kept)
         busy |= others
         mine = [key for key in keys if key not in busy and key not in joined]
         if mine:
-            batch = yield from engine.compute(_batch(mine, loader, call), len(mine))
-            found = {key: value for key, value in batch.given().items() if key in mine}
-        kept = [key for key in found if key in led]
-        for key in kept:
-            options = call.options
-            landings[key] = Product(found[key], options, ttl=options.lifetime(found[key]))
-        yield from _fill_many(engine, claims, landings, tickets, call)
+            misses = 0 if aside else len(mine)
+            values, raised, seconds = yield from engine.run(partial(loader, mine), call, misses)
+            call.counters.renewals += aside
+            if raised:
+                landings |= {key: kept[key] for key in _standing(engine, mine, values, kept, call)}
+                found = {key: kept[key].given() for key in mine}
+                for key in mine:
+                    engine.count_age(call, kept[key])
+            else:
+                found = {key: values[key] for key in mine if key in values}
+                share, now = seconds / len(mine), engine.now()
+                products = {
+                    key: made(value, call.options, now, load=share)
+                    for key, value in found.items()
+                    if key in led
+                }
+                landings |= products
+        yield from _fill_many(engine, claims, products, tickets, call)
     except GeneratorExit:
         raise
     except BaseException as error:
@@ -104,10 +151,11 @@ def _load_batch(
                 product = _protected(engine, product, call)
             engine.flights.land(key, led[key], product)
     absent = {key for key in mine if key not in found}
-    for key, flight in joined.items():
+    for key, flight in joined.items() if not aside else ():
         product = yield Join(flight, call.options.lease)
         if isinstance(product, Product):
             call.counters.waits += 1
+            engine.count_age(call, product)
             found[key] = product.shared()
         elif product is LATE:
             busy[key] = 0.0
@@ -123,12 +171,19 @@ def _protected(engine: Engine, product: Product, call: Call) -> Product:
     return product
 
 
-def _batch(keys: list[str], loader: Callable[[list[str]], Any], call: Call) -> Call:
-    return Call("", call.tags, call.options, call.counters, lambda: loader(keys))
+def _standing(
+    engine: Engine, keys: list[str], error: Exception, kept: Mapping[str, Product], call: Call
+) -> list[str]:
+    """The keys, where an older value of each stands in for a load that failed; else it raises."""
+    failure = made(error, call.options, engine.now(), raised=True)
+    stand = [key in kept and engine.stands_in(key, failure, kept[key]) for key in keys]
+    if not all(stand):
+        raise error
+    return keys
 
 
 def _claim_many(
-    engine: Engine, keys: Sequence[str], call: Call
+    engine: Engine, keys: Sequence[str], call: Call, kept: Mapping[str, Product]
 ) -> Steps[tuple[dict[str, Claim], dict[str, float]]]:
     """The claims of keys at the authority, and for how long others load, 0 if they have."""
     claims: dict[str, Claim] = {}
@@ -136,17 +191,29 @@ def _claim_many(
     guard = engine.authority
     if guard is None or not keys:
         return claims, busy
-    answers = yield from guard.ask("claim_many", keys, call.tags, lease=call.options.lease)
-    if answers is not AWAY:
-        for key, answer in zip(keys, answers, strict=True):
-            if isinstance(answer, Found) and opened(answer, call.options) is None:
-                answer = yield from guard.ask(  # nobody can read what stands there
-                    "claim", key, call.tags, lease=call.options.lease, force=True
-                )
-            if isinstance(answer, Claim):
-                claims[key] = answer
-            else:
-                busy[key] = answer.seconds if isinstance(answer, Busy) else 0.0
+    lease, options = call.options.lease, call.options
+    over = {"over": True} if kept else {}
+    answers = yield from guard.ask("claim_many", keys, call.tags, lease=lease, **over)
+    if answers is AWAY:
+        return claims, busy
+    for key, answer in zip(keys, answers, strict=True):
+        if isinstance(answer, Found):
+            product = opened(answer, options, engine.now())
+            if product is None:  # nobody can read what stands there
+                answer = yield from guard.ask("claim", key, call.tags, lease=lease, force=True)
+            elif not engine.usable(product.freshness, None, options):
+                answer = yield from guard.ask("claim", key, call.tags, lease=lease, over=True)
+        if isinstance(answer, Claim):
+            claims[key] = answer
+        else:
+            busy[key] = answer.seconds if isinstance(answer, Busy) else 0.0
+    if kept and claims:  # they may have been loaded anew since they were looked up
+        again = yield from guard.ask("get_many", list(claims), ttl=True)
+        for key, found in zip(list(claims), [] if again is AWAY else again, strict=False):
+            product = found and opened(found, options, engine.now())
+            if product and engine.usable(product.freshness, kept.get(key), options):
+                yield from guard.ask("release", claims.pop(key))
+                busy[key] = 0.0
     return claims, busy
 
 

@@ -62,6 +62,10 @@ class How(TypedDict, total=False):
         negative_ttl: As in `Cache`.
         errors: As in `Cache`.
         sliding: As in `Cache`.
+        stale_while_revalidate: As in `Cache`.
+        stale_if_error: As in `Cache`.
+        refresh_ahead: As in `Cache`.
+        early: As in `Cache`.
         serializer: As in `Cache`. It decodes into the type that the function is annotated with.
         copy: As in `Cache`.
         lease: As in `Cache`.
@@ -78,6 +82,10 @@ class How(TypedDict, total=False):
     negative_ttl: TTL
     errors: Mapping[type[Exception], float | str]
     sliding: bool
+    stale_while_revalidate: float | str
+    stale_if_error: float | str
+    refresh_ahead: float
+    early: float
     serializer: Serializer
     copy: bool
     lease: float | str
@@ -175,6 +183,8 @@ class Recipe(Generic[P, R]):
         if memory is None or self.sliding:
             return None
         entry = memory.find(call.key)
+        if entry is not None and entry.sure <= memory.clock():
+            entry = None  # its age has to be looked at
         if fast_key is not None and _plain(fast_key):
             call.alias = self.fast, fast_key
             if entry is not None:
@@ -436,7 +446,7 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
             f"  _cache_entry = _cache_fast(_cache_key := {fast_key})",
             " except TypeError:",  # an argument has no hash, and so is no scalar
             "  _cache_entry = _cache_key = None",
-            " if _cache_entry is not None and _cache_entry.deadline > _cache_now():",
+            " if _cache_entry is not None and _cache_entry.sure > _cache_now():",
             "  _cache_entry.visited = True",
             *([] if memory.marks else ["  _cache_touch(_cache_entry)"]),
             "  _cache_counters.memory_hits += 1",

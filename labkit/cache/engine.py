@@ -8,16 +8,21 @@ under a claim of its own, taken before the next one was asked.
 Invalidations go the other way, from the authority up, and reach the memory last. So whoever asks
 after an invalidation finds nothing old in any tier; and whoever asked before it, and comes to put
 something old into a tier, finds the claim or the ticket withdrawn.
+
+A value that has an age (see `freshness`) may be given out while it is loaded anew. That load is one
+like any other, claimed, fenced, and joined by those who have nothing; only nobody waits for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,12 +30,14 @@ import msgspec
 
 from labkit.cache import flights
 from labkit.cache.backends.base import Busy, Claim, Found
+from labkit.cache.background import Aside, Background, EndAll
 from labkit.cache.errors import Unavailable
 from labkit.cache.flights import ABANDONED, LATE, Flights
+from labkit.cache.freshness import Freshness, State
 from labkit.cache.guard import AWAY, Guard, calls
 from labkit.cache.listening import Ear
 from labkit.cache.options import Options
-from labkit.cache.products import Product, opened
+from labkit.cache.products import Product, in_memory, made, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
 from labkit.cache.steps import Apart, Ask, Join, Load
 from labkit.cache.tickets import Tickets
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from labkit.cache.backends.memory import Entry, MemoryTier
+    from labkit.cache.flights import Flight
     from labkit.cache.steps import Steps
     from labkit.cache.tickets import Ticket
 
@@ -55,6 +63,8 @@ MISSING: Final[Any] = _Missing()
 """What stands where there is no value; None is a value."""
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+_MOST = 10_000  # keys that are renewed at a time, and that rest
 
 
 class Call(msgspec.Struct, eq=False):
@@ -77,6 +87,34 @@ class Call(msgspec.Struct, eq=False):
     alias: tuple[dict[Any, Any], Any] | None = None
 
 
+class Claiming(msgspec.Struct):
+    """How a caller asks a store for a value or the right to load it.
+
+    Attributes:
+        refresh: It is to be loaded whatever is there.
+        asked: The store was asked, and has nothing better than is known.
+        kept: A value that is there and too old; another one is looked for.
+        aside: Nobody waits for it.
+    """
+
+    refresh: bool
+    asked: bool
+    kept: Product | None
+    aside: bool
+
+
+class Aged(msgspec.Struct):
+    """Values that should be loaded anew.
+
+    Attributes:
+        due: By key, those that are given out meanwhile.
+        old: By key, those that are given out only where the load fails.
+    """
+
+    due: dict[str, Product] = {}
+    old: dict[str, Product] = {}
+
+
 class Engine:
     """The tiers of one cache and what goes on between them.
 
@@ -84,7 +122,9 @@ class Engine:
         memory: The tier of objects, if there is one.
         stores: The stores behind it, by the names that statistics use; the last is the authority.
         staleness: Seconds for which memory may be behind the stores when it cannot hear of changes.
-        pause: Seconds for which a store that failed is left alone.
+        pause: Seconds for which a store that failed is left alone; so is the loader of a key,
+            where there is an older value to give out.
+        background: Carries out the loads that nobody waits for.
     """
 
     def __init__(
@@ -94,8 +134,14 @@ class Engine:
         *,
         staleness: float,
         pause: float,
+        background: Background,
     ) -> None:
         self.memory = memory
+        self.now = time.monotonic if memory is None else memory.clock
+        self.renewing: set[str] = set()  # the keys that are loaded aside
+        self._resting: dict[str, float] = {}  # the keys whose load failed, and until when they rest
+        self._pause = pause
+        self._background = background
         self.stores = [Guard(store, name, pause) for name, store in stores.items()]
         self.staleness = staleness
         self.tickets = Tickets()
@@ -130,27 +176,50 @@ class Engine:
         call.counters.memory_hits += 1
         return entry.value if entry.open is None else entry.open(entry.value)
 
+    def fresh_entry(self, key: str) -> Entry | None:
+        """The entry of a key in memory, where its time is not over."""
+        entry = None if self.memory is None else self.memory.find(key)
+        if entry is None or entry.freshness is None or self._fresh(entry.freshness):
+            return entry
+        return None
+
     def get(self, call: Call, default: Any) -> Steps[Any]:
         """The value of a key, or the default; nothing is loaded."""
-        memory = self.memory
-        if memory is not None and (entry := memory.find(call.key)) is not None:
+        entry = self.fresh_entry(call.key)
+        if entry is not None:
             yield from self._slide(call, entry)
             return self.hit(entry, call)
-        product = yield from self._look_up(call)
+        product, tier = yield from self._look_up(call, self._fresh)
         if product is None:
             call.counters.misses += 1
             return default
+        self._count_hit(call, tier)
         return product.given()
 
     def load(self, call: Call, *, refresh: bool = False) -> Steps[Any]:
         """The value of a key, loaded where no tier has it, once for all who ask meanwhile."""
         asked = False
-        product: Any
-        if self._only is not None and not refresh and not self._only.rests():
-            product, _ = yield from self._read(self._only, call)
+        kept: Product | None = None
+        if call.options.aging and not refresh:
+            kept, tier = yield from self._kept(call)
+            aged = Aged()
+            if kept is not None and self._given_out(call, kept, aged):
+                if aged.due:
+                    yield self.aside(partial(self._renew, call, kept))
+                self._count_hit(call, tier)
+                return kept.given()
+            asked = tier != "memory"
+        elif self._only is not None and not refresh and not self._only.rests():
+            product, _ = yield from self._read(self._only, call, self._fresh)
             if product is not None:
+                self._count_hit(call, self._only.name)
                 return product.given()
             asked = True
+        return (yield from self._load(call, refresh, asked, kept))
+
+    def _load(self, call: Call, refresh: bool, asked: bool, kept: Product | None) -> Steps[Any]:
+        """The value of a key from a load, the caller's own or one that is under way."""
+        product: Any
         while True:
             flight, leads = self.flights.join(call.key, anew=refresh)
             if flight is None:  # it is loaded further up, by a function that needs it itself
@@ -162,19 +231,42 @@ class Engine:
                 return (yield from self.compute(call)).given()
             if product is not ABANDONED:
                 call.counters.waits += 1
+                self.count_age(call, product)
                 return product.shared()
-        product = ABANDONED
+        product = yield from self._fly(call, flight, self._lead(call, refresh, asked, kept))
+        self.count_age(call, product)
+        return product.given()
+
+    def _fly(self, call: Call, flight: Flight, lead: Steps[Product]) -> Steps[Product]:
+        """Lead a flight; its outcome, a value or an error, is that of all who joined."""
+        product: Any = ABANDONED
         try:
-            product = yield from self._lead(call, refresh, asked)
+            product = yield from lead
             if flight.close():
                 product.protect(serialized=bool(self.stores))
         except Exception as error:
             product = Product(error, call.options, raised=True, ttl=0)
         finally:
             self.flights.land(call.key, flight, product)
-        return product.given()
+        return product  # type: ignore[no-any-return]
 
-    def _lead(self, call: Call, refresh: bool, asked: bool) -> Steps[Product]:
+    def _lead(
+        self,
+        call: Call,
+        refresh: bool,
+        asked: bool,
+        kept: Product | None = None,
+        aside: bool = False,
+    ) -> Steps[Product]:
+        """Find a value or load it, and keep it.
+
+        Args:
+            call: What is asked for.
+            refresh: Load it whatever is there.
+            asked: The stores were asked already, and have nothing better than `kept`.
+            kept: An older value; it is the outcome where the load fails.
+            aside: Nobody waits: do not wait for others either.
+        """
         memory = self.memory
         if self._listens and not self.listening:
             yield from self._listen()
@@ -185,30 +277,42 @@ class Engine:
         try:
             if memory is not None and not refresh:
                 entry = memory.find(call.key)
-                if entry is not None:  # another load has just ended, or the value is sliding
+                # Another load has just ended, or the value is sliding.
+                if entry is not None and self.usable(entry.freshness, kept, call.options):
                     yield from self._slide(call, entry)
-                    return Product(self.hit(entry, call), call.options, ttl=None)
+                    call.counters.memory_hits += not aside
+                    return in_memory(entry, call.options)
             found: Product | None = None
             for guard in self.stores:
                 if guard.rests() or not self._told(guard):
                     continue
-                got = yield from self._find_or_claim(guard, call, refresh, asked)
+                how = Claiming(refresh, asked, kept, aside)
+                got = yield from self._find_or_claim(guard, call, how)
+                if isinstance(got, Busy):  # somebody else loads it
+                    assert kept is not None
+                    yield from self._release(claims)
+                    return kept
                 if isinstance(got, Claim):
                     claims.append((guard, got))
                 elif got is not None:
                     found = got
                     break
             if found is None:
-                product = yield from self.compute(call, misses=not refresh)
+                loaded = yield from self.compute(call, misses=not (refresh or aside))
+                call.counters.renewals += aside
                 whole = not self.stores or (bool(claims) and claims[-1][0] is self.authority)
+                if kept is not None and self.stands_in(call.key, loaded, kept):
+                    yield from self._release(claims)
+                    return kept
+                product = loaded
             else:
                 product, whole = found, True
             if product.ttl is not None and product.ttl <= 0:
                 yield from self._release(claims)
                 return product
-            kept = not claims or (yield from self._fill(claims, product, call))
+            stored = not claims or (yield from self._fill(claims, product, call))
             claims = []
-            if kept:
+            if stored:
                 self.remember(ticket, product, call, whole)
             return product
         except GeneratorExit:
@@ -222,81 +326,120 @@ class Engine:
     def compute(self, call: Call, misses: int = 1) -> Steps[Product]:
         """Run the loader, for so many calls or keys that found no value."""
         assert call.loader is not None
+        value, raised, seconds = yield from self.run(call.loader, call, misses)
+        return made(value, call.options, self.now(), raised=raised, load=seconds)
+
+    def run(
+        self, loader: Callable[[], Any], call: Call, misses: int
+    ) -> Steps[tuple[Any, bool, float]]:
+        """What a loader came to, whether that is an error, and how many seconds it took."""
         call.counters.misses += misses
-        start = perf_counter()
-        value, raised = yield Load(call.loader)
-        seconds = perf_counter() - start
+        start = self.now()
+        value, raised = yield Load(loader)
+        seconds = self.now() - start
         call.counters.loaded(seconds, failed=raised)
-        options = call.options
-        ttl = options.error_lifetime(value) if raised else options.lifetime(value)
-        return Product(value, options, raised=raised, ttl=ttl, load=seconds)
+        return value, raised, seconds
 
     def _find_or_claim(
-        self, guard: Guard, call: Call, refresh: bool, asked: bool
-    ) -> Steps[Product | Claim | None]:
-        """The store's value or the right to fill it; None where the store is of no use now."""
+        self, guard: Guard, call: Call, how: Claiming
+    ) -> Steps[Product | Claim | Busy | None]:
+        """The store's value or the right to fill it; None where the store is of no use now.
+
+        `Busy` is answered only where nobody waits.
+        """
         key, tags, options = call.key, call.tags, call.options
-        force = refresh or guard is not self.authority
-        if not refresh and not asked:
-            product, unreadable = yield from self._read(guard, call)
+        force = how.refresh or guard is not self.authority
+        over = how.kept is not None
+
+        def usable(freshness: Freshness) -> bool:
+            return self.usable(freshness, how.kept, options)
+
+        if not how.refresh and not how.asked:
+            product, needs = yield from self._read(guard, call, usable)
             if product is not None:
+                if not how.aside:
+                    self._count_hit(call, guard.name)
                 return product
-            force = force or unreadable
+            force, over = force or needs == "force", over or needs == "over"
         patience = time.monotonic() + options.lease
         waited = False
         while True:
-            got = yield from guard.ask("claim", key, tags, lease=options.lease, force=force)
+            if force or not over:
+                got = yield from guard.ask("claim", key, tags, lease=options.lease, force=force)
+            else:
+                got = yield from guard.ask("claim", key, tags, lease=options.lease, over=True)
+                # It may have been loaded anew since it was read.
+                if isinstance(got, Claim | Busy):
+                    product, _ = yield from self._read(guard, call, usable)
+                    if product is not None:
+                        if isinstance(got, Claim):
+                            yield from guard.ask("release", got)
+                        if not how.aside:
+                            self._count_found(call, guard, waited)
+                        return product
             if got is AWAY:
                 return None
             if isinstance(got, Claim):
                 return got
             if isinstance(got, Found):
-                product = opened(got, options)
+                product = opened(got, options, self.now())
                 if product is None:
                     force = True
                     continue
-                if waited:
-                    call.counters.waits += 1
-                else:
-                    call.counters.store_hits[guard.name] += 1
+                if not self.usable(product.freshness, how.kept, options):
+                    over = True
+                    continue
+                self._count_found(call, guard, waited)
                 return product
             assert isinstance(got, Busy)
             left = patience - time.monotonic()
+            if how.aside:
+                return got
             if left <= 0:
                 return None
             waited = True
             if (yield from guard.ask("wait", key, min(got.seconds, left))) is AWAY:
                 return None
 
-    def _read(self, guard: Guard, call: Call) -> Steps[tuple[Product | None, bool]]:
-        """The store's value, and whether there is one that cannot be read."""
-        start = perf_counter()
-        found = yield from guard.ask("get", call.key, call.tags, ttl=self._wants_ttl)
-        if found is AWAY or found is None:
-            return None, False
-        product = opened(found, call.options)
-        if product is None:
-            return None, True
-        call.counters.store_times[guard.name].append(perf_counter() - start)
-        call.counters.store_hits[guard.name] += 1
-        if call.options.sliding:
-            product.ttl = call.options.ttl  # type: ignore[assignment]
-            yield from guard.ask("expire", call.key, product.ttl)
-        return product, False
+    def _read(
+        self, guard: Guard, call: Call, usable: Callable[[Freshness], bool]
+    ) -> Steps[tuple[Product | None, str]]:
+        """The store's value where it is usable; else what a claim needs because of the one there.
 
-    def _look_up(self, call: Call) -> Steps[Product | None]:
-        """The value of the first store that has it, which memory then has too."""
+        That is "over" for one that is too old, and "force" for one that cannot be read.
+        """
+        start = perf_counter()
+        options = call.options
+        wants_ttl = self._wants_ttl or options.aging
+        found = yield from guard.ask("get", call.key, call.tags, ttl=wants_ttl)
+        if found is AWAY or found is None:
+            return None, ""
+        product = opened(found, options, self.now())
+        if product is None:
+            return None, "force"
+        if product.freshness and not usable(product.freshness):
+            return None, "over"
+        call.counters.store_times[guard.name].append(perf_counter() - start)
+        if options.sliding:
+            product.ttl = options.ttl  # type: ignore[assignment]
+            yield from guard.ask("expire", call.key, product.ttl)
+        return product, ""
+
+    def _look_up(
+        self, call: Call, usable: Callable[[Freshness], bool]
+    ) -> Steps[tuple[Product | None, str]]:
+        """The value of the first store that has it, which memory then has too, and its name."""
         if self._listens and not self.listening:
             yield from self._listen()
         ticket = self.tickets.open(call.key, None)
         try:
             for guard in self.stores:
                 if self._told(guard):
-                    product, _ = yield from self._read(guard, call)
+                    product, _ = yield from self._read(guard, call, usable)
                     if product is not None:
                         self.remember(ticket, product, call, whole=True)
-                        return product
-            return None
+                        return product, guard.name
+            return None, ""
         finally:
             self.tickets.close(ticket)
 
@@ -308,17 +451,31 @@ class Engine:
             return found
         return {key: found[key] for key in keys if key in found}
 
-    def look_up_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
-        """The values that some tier has, by their keys; misses are not counted."""
+    def look_up_many(
+        self, keys: Sequence[str], options: Options, aged: Aged | None = None
+    ) -> Steps[dict[str, Any]]:
+        """The values that some tier has, by their keys; misses are not counted.
+
+        Args:
+            keys: The keys.
+            options: How they are kept.
+            aged: Gets what should be loaded anew; without it nothing stale is given out.
+        """
         counters, memory = self.direct, self.memory
         found: dict[str, Any] = {}
         missing = list(dict.fromkeys(keys))
         tickets: dict[str, Ticket] = {}
         if memory is not None:
             for key in missing:
-                if (entry := memory.find(key)) is not None:
-                    counters.memory_hits += 1
+                if (entry := memory.find(key)) is None:
+                    continue
+                if entry.freshness is None:
                     found[key] = entry.value if entry.open is None else entry.open(entry.value)
+                    continue
+                product = in_memory(entry, options)
+                if self._given_out(Call(key, (), options, counters), product, aged):
+                    found[key] = product.given()
+            counters.memory_hits += len(found)
             missing = [key for key in missing if key not in found]
             if missing and self._listens and not self.listening:
                 yield from self._listen()
@@ -327,25 +484,135 @@ class Engine:
             for guard in self.stores:
                 if not missing or not self._told(guard):
                     continue
-                answers = yield from guard.ask("get_many", missing, ttl=self._wants_ttl)
+                wants_ttl = self._wants_ttl or options.aging
+                answers = yield from guard.ask("get_many", missing, ttl=wants_ttl)
                 if answers is AWAY:
                     continue
                 absent = []
                 for key, answer in zip(missing, answers, strict=True):
-                    product = answer and opened(answer, options)
-                    if product is None:
+                    stored = answer and opened(answer, options, self.now())
+                    call = Call(key, (), options, counters)
+                    if stored is None or not self._given_out(call, stored, aged):
                         absent.append(key)
                         continue
-                    found[key] = product.given()
+                    found[key] = stored.given()
                     if memory is not None:
-                        call = Call(key, (), options, counters)
-                        self.remember(tickets[key], product, call, whole=True)
+                        self.remember(tickets[key], stored, call, whole=True)
                 counters.store_hits[guard.name] += len(missing) - len(absent)
                 missing = absent
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
         return found
+
+    # --- Values that have an age
+
+    def _fresh(self, freshness: Freshness) -> bool:
+        return freshness.until > self.now()
+
+    def usable(self, freshness: Freshness | None, kept: Product | None, options: Options) -> bool:
+        """Whether a value will do for a caller who has loaded nothing yet, and knows of `kept`."""
+        if freshness is None:
+            return True
+        if kept is not None and kept.freshness is not None:
+            return self._fresh(freshness) and freshness.written != kept.freshness.written
+        return freshness.until + options.stale_while_revalidate > self.now()
+
+    def loaded_since(self, key: str, kept: Product | None, options: Options) -> bool:
+        """Whether there is a value in memory by now that will do."""
+        entry = None if self.memory is None else self.memory.peek(key)
+        return entry is not None and self.usable(entry.freshness, kept, options)
+
+    def aside(self, steps: Callable[[], Steps[None]]) -> Aside:
+        """A step that begins an operation, and does not wait for it."""
+        return Aside(self._background, steps)
+
+    def _kept(self, call: Call) -> Steps[tuple[Product | None, str]]:
+        """What the nearest tier has that may be given out, if only where a load fails; its name."""
+
+        def lives(freshness: Freshness) -> bool:
+            return freshness.until + call.options.window > self.now()
+
+        entry = None if self.memory is None else self.memory.find(call.key)
+        if entry is not None and (entry.freshness is None or lives(entry.freshness)):
+            return in_memory(entry, call.options), "memory"
+        return (yield from self._look_up(call, lives))
+
+    def _given_out(self, call: Call, product: Product, aged: Aged | None) -> bool:
+        """Whether a value is given out as it is; what should be loaded anew is put into `aged`."""
+        freshness = product.freshness
+        if freshness is None:
+            return True
+        state = freshness.state(call.options, self.now())
+        if aged is None:  # there is no loader
+            return state in (State.FRESH, State.DUE)
+        if state is State.GONE:
+            return False
+        resting = self.rests(call.key)
+        if state is State.OLD and not resting:
+            aged.old[call.key] = product
+            return False
+        renewing = self.renewing
+        taken = resting or call.key in renewing or len(renewing) >= _MOST
+        if state is not State.FRESH and not taken:
+            renewing.add(call.key)
+            aged.due[call.key] = product
+        self.count_age(call, product)
+        return True
+
+    def _renew(self, call: Call, kept: Product) -> Steps[None]:
+        """Load a value anew while callers are given the one that is there."""
+        try:
+            flight, leads = self.flights.join(call.key)
+            if flight is not None and leads:
+                lead = self._lead(call, False, self.memory is None, kept, aside=True)
+                yield from self._fly(call, flight, lead)
+        finally:
+            self.renewing.discard(call.key)
+
+    def stands_in(self, key: str, product: Product, kept: Product) -> bool:
+        """Whether an older value stands in for what a load came to; its loader then rests.
+
+        An error that is to be remembered is an answer like any other.
+        """
+        if not product.raised or product.ttl != 0:
+            return False
+        if len(self._resting) >= _MOST:
+            self._resting.clear()
+        self._resting[key] = self.now() + self._pause
+        assert kept.freshness is not None
+        return kept.freshness.until + kept.freshness.window > self.now()
+
+    def rests(self, key: str) -> bool:
+        """Whether the last load of a key failed a moment ago."""
+        until = self._resting.get(key)
+        if until is None:
+            return False
+        if until <= self.now():
+            self._resting.pop(key, None)
+            return False
+        return True
+
+    # --- Counting
+
+    def _count_hit(self, call: Call, tier: str) -> None:
+        if tier == "memory":
+            call.counters.memory_hits += 1
+        else:
+            call.counters.store_hits[tier] += 1
+
+    def _count_found(self, call: Call, guard: Guard, waited: bool) -> None:
+        """Count a value that was there by the time of the claim."""
+        if waited:
+            call.counters.waits += 1
+        else:
+            call.counters.store_hits[guard.name] += 1
+
+    def count_age(self, call: Call, product: Product) -> None:
+        """Count a value that is given out after its time."""
+        if product.freshness and (age := self.now() - product.freshness.until) >= 0:
+            call.counters.stale += 1
+            call.counters.stale_times.append(age)
 
     # --- Writing
 
@@ -356,10 +623,7 @@ class Engine:
     def set_many(self, values: Mapping[str, Any], call: Call) -> Steps[None]:
         """Store values as `set` does, in one trip a store; `call` says how, not which."""
         options = call.options
-        products = {
-            key: Product(value, options, ttl=options.lifetime(value))
-            for key, value in values.items()
-        }
+        products = {key: made(value, options, self.now()) for key, value in values.items()}
         keep = {k: p for k, p in products.items() if p.ttl is None or p.ttl > 0}
         if self.stores:
             items = [(key, product.payload) for key, product in keep.items()]
@@ -482,7 +746,17 @@ class Engine:
             ttl = self._bounded(product.ttl)
             if not whole:
                 ttl = self.staleness if ttl is None else min(ttl, self.staleness)
-            memory.put(call.key, kept, ttl=ttl, tags=tags, open=opens, alias=call.alias)
+            age = product.freshness
+            memory.put(
+                call.key,
+                kept,
+                ttl=ttl,
+                tags=tags,
+                open=opens,
+                alias=call.alias,
+                freshness=age,
+                sure=math.inf if age is None else age.surely_fresh_until(call.options),
+            )
 
     def _bounded(self, ttl: float | None) -> float | None:
         """A time to live in memory: where changes cannot be heard, as long as staleness allows."""
@@ -553,6 +827,8 @@ class Engine:
         """Start anew in a forked process: its threads did not come along."""
         self._feed = None
         self.listening = False
+        self._background.forget_parent()
+        self.renewing.clear()
         self.flights.forget()
         self.tickets = Tickets()
         for guard in self.stores:
@@ -562,6 +838,8 @@ class Engine:
 
     def close(self) -> Steps[None]:
         """Stop listening and close the stores."""
+        yield EndAll(self._background)
+        self.renewing.clear()
         feed, self._feed = self._feed, None
         if feed is not None:
             yield Apart(feed.close)

@@ -106,6 +106,8 @@ _METRICS = [
     ("loads", "Times that a loader ran.", True, _of_functions("loads")),
     ("load_errors", "Loads that raised.", True, _of_functions("errors")),
     ("waits", "Calls that another caller's load answered.", True, _of_functions("waits")),
+    ("renewals", "Loads that nobody waited for.", True, _of_functions("renewals")),
+    ("stale", "Calls that were given a value after its time.", True, _of_functions("stale")),
     ("refused", "Loads that were invalidated under way.", True, _of_functions("refused")),
     ("seconds_saved", "Loading time that was not needed.", True, _of_functions("time_saved")),
     ("load_seconds", "Percentiles of the last 1,000 loads.", False, _load_seconds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,11 +29,19 @@ class Options:
         negative_ttl: How long None lives; `"same"` is as long as any value, 0 is not at all.
         errors: For how long calls that raised one of these are remembered, and raise it again.
         sliding: Whether a value that is read lives on for its whole time.
+        stale_while_revalidate: Seconds after its time for which a value is still given out, while
+            one caller loads it anew in the background.
+        stale_if_error: Seconds after its time for which a value is given out where the load fails.
+        refresh_ahead: In which last share of its time a value that is read is loaded anew in the
+            background; 0.2 is the last fifth.
+        early: How eagerly one of many readers, by chance, has a value loaded anew before its time
+            is over: the beta of XFetch. 1 fits most, more is earlier, 0 is off.
         serializer: Turns values into bytes, for stores and for what is mutable.
         copy: Whether callers are kept apart: each gets a value that it may change. What cannot be
             changed is shared either way.
         lease: Seconds after which the load of a key that has not ended is given to another caller.
         compress_over: The size in bytes above which values are compressed in stores; None: never.
+        aging: Whether a value's age means more than that it is there or not.
     """
 
     ttl: TTL | Callable[[Any], TTL]
@@ -40,10 +49,15 @@ class Options:
     negative_ttl: TTL
     errors: Mapping[type[Exception], float | str]
     sliding: bool
+    stale_while_revalidate: float
+    stale_if_error: float
+    refresh_ahead: float
+    early: float
     serializer: Serializer
     copy: bool
     lease: float
     compress_over: int | None
+    aging: bool = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         if not callable(self.ttl):
@@ -59,6 +73,28 @@ class Options:
         object.__setattr__(self, "lease", seconds("lease", self.lease))
         if self.sliding and (self.ttl is None or callable(self.ttl)):
             raise ValueError("sliding=True needs a ttl that is a time, to start anew at each read")
+        for name in ("stale_while_revalidate", "stale_if_error"):
+            object.__setattr__(self, name, duration(getattr(self, name)))
+        if not 0 <= self.refresh_ahead < 1:
+            raise ValueError(
+                f"refresh_ahead is {self.refresh_ahead!r}; expected a share from 0 up to below 1"
+            )
+        if not 0 <= self.early < math.inf:
+            raise ValueError(f"early is {self.early!r}; expected a number of 0 or more")
+        aging = bool(
+            self.stale_while_revalidate or self.stale_if_error or self.refresh_ahead or self.early
+        )
+        object.__setattr__(self, "aging", aging)
+        if self.sliding and aging:
+            raise ValueError(
+                "sliding=True renews a value's time at each read, so that it never becomes stale; "
+                "leave out stale_while_revalidate, stale_if_error, refresh_ahead and early"
+            )
+
+    @property
+    def window(self) -> float:
+        """Seconds for which a value is kept after its time."""
+        return max(self.stale_while_revalidate, self.stale_if_error)
 
     def but(self, **changes: Any) -> Options:
         """These options with some of them changed; what is UNSET was not given."""

@@ -10,12 +10,14 @@ import msgspec
 
 from labkit.cache import envelope
 from labkit.cache.copies import copier_of, shareable
+from labkit.cache.freshness import Freshness
 from labkit.cache.options import Options
 from labkit.cache.proof import prove
 from labkit.cache.serializers import MessagePack, Undecodable, Unserializable
 
 if TYPE_CHECKING:
     from labkit.cache.backends.base import Found
+    from labkit.cache.eviction import Entry
 
 _PLAIN = MessagePack()  # of errors, whose arguments no annotation names
 
@@ -29,6 +31,7 @@ class Product(msgspec.Struct, eq=False):
         raised: Whether it is an error.
         load: How many seconds the load took.
         tags: The tags that it carries in the store where it was found; None: it was just made.
+        freshness: How old it is; None: its age means nothing more than that it is there.
     """
 
     value: Any
@@ -37,6 +40,7 @@ class Product(msgspec.Struct, eq=False):
     raised: bool = False
     load: float = 0.0
     tags: tuple[str, ...] | None = None
+    freshness: Freshness | None = None
     _body: bytes | None = None
     _payload: bytes | None = None
     _form: tuple[Any, Callable[[Any], Any] | None] | None = None
@@ -114,22 +118,54 @@ class Product(msgspec.Struct, eq=False):
             flags = envelope.RAISED if self.raised else 0
             if not self.raised and self.value is None:
                 flags = envelope.NONE
+            age = self.freshness
             self._payload = envelope.seal(
                 self.body,
                 flags=flags,
-                written=time.time(),
+                written=time.time() if age is None else age.written,
                 load=self.load,
+                ages=None if age is None else (age.lifetime, age.window),
                 compress_over=self._options.compress_over,
             )
         return self._payload
 
 
-def opened(found: Found, options: Options) -> Product | None:
-    """The product that a store held, or None where it cannot be read."""
+def made(
+    value: Any, options: Options, now: float, *, raised: bool = False, load: float = 0.0
+) -> Product:
+    """The product of a value that is new, or of an error that a load raised.
+
+    Args:
+        value: The value or the error.
+        options: How it is kept.
+        now: The cache's clock.
+        raised: Whether it is an error.
+        load: How many seconds the load took.
+    """
+    ttl = options.error_lifetime(value) if raised else options.lifetime(value)
+    freshness = None
+    if options.aging and not raised and ttl is not None and ttl > 0:
+        # A time for None that was named is meant: nothing that is missing is missing for longer.
+        named = value is None and options.negative_ttl != "same"
+        window = 0.0 if named else options.window
+        freshness = Freshness(now + ttl, ttl, window, load, time.time())
+        ttl += window
+    return Product(value, options, ttl, raised, load, freshness=freshness)
+
+
+def in_memory(entry: Entry, options: Options) -> Product:
+    """The product of an entry in memory; what it holds was protected when it was put there."""
+    value = entry.value if entry.open is None else entry.open(entry.value)
+    form = entry.value, entry.open
+    return Product(value, options, None, freshness=entry.freshness, _form=form)
+
+
+def opened(found: Found, options: Options, now: float) -> Product | None:
+    """The product that a store held, or None where it cannot be read; `now` is the cache's."""
     unsealed = envelope.unseal(found.payload)
     if unsealed is None:
         return None
-    flags, _, load, body = unsealed
+    flags, written, load, body, ages = unsealed
     raised = flags == envelope.RAISED
     value: Any = None
     if flags == 0:
@@ -143,7 +179,15 @@ def opened(found: Found, options: Options) -> Product | None:
             return None
     elif flags != envelope.NONE:
         return None
-    return Product(value, options, found.ttl, raised, load, found.tags, body, found.payload)
+    freshness = None
+    if ages is not None:
+        lifetime, window = ages
+        # What the store says is left needs no clock that goes as that of the writer.
+        left = written + lifetime - time.time() if found.ttl is None else found.ttl - window
+        freshness = Freshness(now + left, lifetime, window, load, written)
+    return Product(
+        value, options, found.ttl, raised, load, found.tags, freshness, body, found.payload
+    )
 
 
 def _raise_anew(error: BaseException) -> Any:

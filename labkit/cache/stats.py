@@ -30,6 +30,9 @@ class Counters:
         "misses",
         "name",
         "refused",
+        "renewals",
+        "stale",
+        "stale_times",
         "store_hits",
         "store_times",
         "waits",
@@ -44,6 +47,9 @@ class Counters:
         self.errors = 0
         self.waits = 0
         self.refused = 0
+        self.renewals = 0
+        self.stale = 0
+        self.stale_times: deque[float] = deque(maxlen=_SAMPLES)
         self.load_seconds = 0.0
         self.load_times: deque[float] = deque(maxlen=_SAMPLES)
         self.store_times: dict[str, deque[float]] = {n: deque(maxlen=_SAMPLES) for n in stores}
@@ -67,6 +73,9 @@ class Counters:
             self.errors,
             self.waits,
             self.refused,
+            self.renewals,
+            self.stale,
+            _percentiles(self.stale_times),
             load * (sum(hits.values()) + self.waits),
             _percentiles(self.load_times),
             {name: _percentiles(times) for name, times in self.store_times.items()},
@@ -88,6 +97,10 @@ class Counts:
         errors: How often it raised.
         waits: How many calls got their value from a load that another caller had begun.
         refused: How many loaded values were not kept, because something invalidated them meanwhile.
+        renewals: How many of the loads ran in the background, while callers had an older value.
+        stale: How many calls were given a value whose time was over.
+        stale_seconds: The 50th, 95th and 99th percentile of how long it was over, of the last
+            1,000 of those calls.
         time_saved: Seconds of loading that hits and waits made unnecessary: their number times the
             mean time of a load, an estimate.
         load_seconds: The 50th, 95th and 99th percentile of the last 1,000 loads.
@@ -101,6 +114,9 @@ class Counts:
     errors: int
     waits: int
     refused: int
+    renewals: int
+    stale: int
+    stale_seconds: tuple[float, float, float] | None
     time_saved: float
     load_seconds: tuple[float, float, float] | None
     store_seconds: dict[str, tuple[float, float, float] | None]
@@ -168,7 +184,7 @@ def row_of(counts: Counts) -> dict[str, Any]:
     row: dict[str, Any] = {"name": counts.name or "(direct)"}
     row |= {f"{tier}_hits": hits for tier, hits in counts.hits.items()}
     row |= {name: getattr(counts, name) for name in ("misses", "loads", "errors", "waits")}
-    row |= {"refused": counts.refused, "hit_ratio": counts.hit_ratio}
+    row |= {name: getattr(counts, name) for name in ("refused", "renewals", "stale", "hit_ratio")}
     row["time_saved"] = counts.time_saved
     for share, value in zip(_SHARES, counts.load_seconds or [None] * 3, strict=True):
         row[f"load_p{share}"] = value
@@ -186,6 +202,9 @@ def summed(name: str, counts: Iterable[Counters], stores: Sequence[str]) -> Coun
         total.errors += each.errors
         total.waits += each.waits
         total.refused += each.refused
+        total.renewals += each.renewals
+        total.stale += each.stale
+        total.stale_times.extend(each.stale_times)
         total.load_seconds += each.load_seconds
         total.load_times.extend(each.load_times)
         for store in stores:

@@ -460,6 +460,25 @@ class StoreContract:
         assert self.call(store.fill(third, b"3")) is True
         assert self.read(store, "k", ["t"]) == b"3"
 
+    def test_a_claim_over_a_value_leaves_it_until_it_is_filled(self, store: Any) -> None:
+        self.call(store.set("k", b"1", NEVER, ["t"]))
+        claim = self.claim(store, "k", ["t"], over=True)
+        answer = self.call(store.claim("k", ["t"], lease=NEVER, over=True))
+        assert isinstance(answer, Busy)
+        assert self.read(store, "k", ["t"]) == b"1"
+        assert isinstance(self.call(store.claim("k", ["t"], lease=NEVER)), Found)
+        assert self.call(store.fill(claim, b"2")) is True
+        assert self.read(store, "k", ["t"]) == b"2"
+        self.claim(store, "no value", over=True)
+
+    def test_several_claims_over_values_are_each_as_one(self, store: Any) -> None:
+        self.call(store.set("stored", b"1"))
+        self.claim(store, "taken")
+        answers = self.call(store.claim_many(["stored", "taken", "free"], lease=100, over=True))
+        assert [type(answer) for answer in answers] == [Claim, Busy, Claim]
+        self.call(store.release(answers[0]))
+        assert self.read(store, "stored") == b"1"
+
     def test_a_released_key_is_free_again(self, store: Any) -> None:
         claim = self.claim(store, "k", ["t"])
         self.call(store.release(claim))
@@ -801,11 +820,12 @@ class Walk:
         self._refuse(lambda load: True)
 
     def claim(self) -> None:
-        key, lease, force = self._key(), self._random.choice(TIMES), self._random.random() < 0.2
+        key, lease = self._key(), self._random.choice(TIMES)
+        force, over = self._random.random() < 0.2, self._random.random() < 0.2
         value, holder = self._shown(key), self._holders.get(key)
         tags = value.tags if value else self._some(MODEL_TAGS)
-        answer = self._do("claim", key, tags, lease=lease, force=force)
-        if value and not force:
+        answer = self._do("claim", key, tags, lease=lease, force=force, over=over)
+        if value and not (force or over):
             assert isinstance(answer, Found)
             assert answer.payload == value.payload
             return

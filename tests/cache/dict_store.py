@@ -98,10 +98,10 @@ class DictStore:
         self.delete_prefix("")
 
     def claim(
-        self, key: str, tags: Words = (), *, lease: float, force: bool = False
+        self, key: str, tags: Words = (), *, lease: float, force: bool = False, over: bool = False
     ) -> Claim | Busy | Found:
         with self._lock:
-            if not force and (found := self.get(key, ttl=True)):
+            if not (force or over) and (found := self.get(key, ttl=True)):
                 return found
             if not force and (left := self._lease(key)[1]) > 0:
                 return Busy(left)
@@ -116,9 +116,9 @@ class DictStore:
             return kept
 
     def claim_many(
-        self, keys: Words, tags: Words = (), *, lease: float
+        self, keys: Words, tags: Words = (), *, lease: float, over: bool = False
     ) -> list[Claim | Busy | Found]:
-        return [self.claim(key, tags, lease=lease) for key in keys]
+        return [self.claim(key, tags, lease=lease, over=over) for key in keys]
 
     def fill_many(self, fills: Sequence[tuple[Claim, bytes, TTL]]) -> list[bool]:
         return [self.fill(*fill) for fill in fills]

@@ -964,7 +964,7 @@ def test_what_cannot_be_cached_is_refused(kind: Any, function: Any, message: str
         (
             {"tll": 3, "maxsize": 5},
             TypeError,
-            r"cached\(\) got maxsize, tll; it knows copy, errors",
+            r"cached\(\) got maxsize, tll; it knows copy, early, errors",
         ),
         (
             {"key": "a:{who}"},

@@ -129,7 +129,13 @@ class Store(Protocol):
         """Make every value of the namespace unreadable, and refuse the loads under way."""
 
     def claim(
-        self, key: str, tags: Sequence[str] = (), *, lease: float, force: bool = False
+        self,
+        key: str,
+        tags: Sequence[str] = (),
+        *,
+        lease: float,
+        force: bool = False,
+        over: bool = False,
     ) -> Claim | Busy | Found | Awaitable[Claim | Busy | Found]:
         """Take the right to load a key for `lease` seconds, or say why not.
 
@@ -138,6 +144,8 @@ class Store(Protocol):
             tags: The tags that the value will carry.
             lease: Seconds after which somebody else may load it.
             force: Take it whoever has it, and whatever is stored.
+            over: Take it whatever is stored, but not from somebody who has it. A value that is
+                there stays until the claim is filled.
 
         Returns:
             The claim, `Busy`, or the value where there is one by now.
@@ -149,7 +157,7 @@ class Store(Protocol):
         """Store what a claim loaded and end the claim; False where a fence refused it."""
 
     def claim_many(
-        self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float
+        self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float, over: bool = False
     ) -> list[Claim | Busy | Found] | Awaitable[list[Claim | Busy | Found]]:
         """Take the right to load several keys, each as `claim` does, in their order."""
 

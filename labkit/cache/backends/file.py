@@ -226,23 +226,35 @@ class FileStore:
     # --- Loading
 
     def claim(
-        self, key: str, tags: Sequence[str] = (), *, lease: float, force: bool = False
+        self,
+        key: str,
+        tags: Sequence[str] = (),
+        *,
+        lease: float,
+        force: bool = False,
+        over: bool = False,
     ) -> Claim | Busy | Found:
         """Take the right to load a key for `lease` seconds, or say why not."""
         with self._lines.transaction() as db:
-            return self._claim(db, key, tuple(tags), lease, force)
+            return self._claim(db, key, tuple(tags), lease, force, over)
 
     def claim_many(
-        self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float
+        self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float, over: bool = False
     ) -> list[Claim | Busy | Found]:
         """Take the right to load several keys, each as `claim` does, in their order."""
         with self._lines.transaction() as db:
-            return [self._claim(db, key, tuple(tags), lease, force=False) for key in keys]
+            return [self._claim(db, key, tuple(tags), lease, False, over) for key in keys]
 
     def _claim(
-        self, db: sqlite3.Connection, key: str, tags: tuple[str, ...], lease: float, force: bool
+        self,
+        db: sqlite3.Connection,
+        key: str,
+        tags: tuple[str, ...],
+        lease: float,
+        force: bool,
+        over: bool,
     ) -> Claim | Busy | Found:
-        if not force and (found := self._found(db, key, ttl=True)):
+        if not (force or over) and (found := self._found(db, key, ttl=True)):
             return found
         now = self._now()
         held = db.execute(_HELD, (self._name, _bytes(key), now)).fetchone()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from labkit.cache.eviction import Policy
     from labkit.cache.eviction.base import Alias
+    from labkit.cache.freshness import Freshness
 
 __all__ = ["Entry", "MemoryTier", "estimate"]
 
@@ -152,6 +153,8 @@ class MemoryTier:
         open: Callable[[Any], Any] | None = None,  # noqa: A002 - named as the entry's attribute
         size: int | None = None,
         alias: Alias | None = None,
+        freshness: Freshness | None = None,
+        sure: float = math.inf,
     ) -> Entry | None:
         """Keep a value, in place of the one that the key had.
 
@@ -163,6 +166,8 @@ class MemoryTier:
             open: A function that turns the value into what a caller gets.
             size: Its size, where the caller knows it.
             alias: A dictionary and a key: the entry stands there as long as it is in the tier.
+            freshness: How old it is, where that matters.
+            sure: The clock's time up to which a hit needs no look at its age.
 
         Returns:
             The entry. None where it is not kept, because it is larger than the whole bound or its
@@ -172,11 +177,12 @@ class MemoryTier:
             size = 0 if self._sizeof is None else self._sizeof(value)
         if size < 0:
             raise ValueError(f"the size of {key!r} is {size}; expected 0 or more")
-        entry = Entry(key, value, math.inf, open, tuple(tags), size, alias)
+        entry = Entry(key, value, math.inf, open, tuple(tags), size, alias, freshness)
+        entry.sure = sure
         with self.lock:
             now = self.clock()
             if ttl is not None:
-                entry.deadline = now + ttl
+                entry.end(now + ttl)
             self._sweep(now)
             if entry.deadline > now and size <= self._most_bytes:
                 self._place(entry, self._make_room(key, size, now), now)
@@ -200,7 +206,7 @@ class MemoryTier:
             if not deadline > now:
                 self._take_out(entry, now)
                 return False
-            entry.deadline = deadline
+            entry.deadline = entry.sure = deadline
             self._schedule(entry)
             return True
 
@@ -232,7 +238,7 @@ class MemoryTier:
             latest = self.clock() + seconds
             for entry in self._entries.values():
                 if entry.deadline > latest:
-                    entry.deadline = latest
+                    entry.end(latest)
                     self._schedule(entry)
 
     def purge(self) -> int:
@@ -323,7 +329,7 @@ class MemoryTier:
 
     def _retire(self, entry: Entry) -> None:
         """End an entry that is out of the dictionary, or replaced there."""
-        entry.deadline = -math.inf
+        entry.end(-math.inf)
         if entry.timer is not None:
             self._deadlines.remove(entry)
         self.bytes -= entry.size
@@ -343,7 +349,7 @@ class MemoryTier:
         for entry in self._entries.values():
             if entry.alias is not None:
                 _leave(entry, *entry.alias)
-            entry.deadline = -math.inf
+            entry.end(-math.inf)
         self._entries.clear()
         self._tagged.clear()
         self._policy.clear()

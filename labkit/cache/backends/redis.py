@@ -23,7 +23,7 @@ import os
 import re
 import secrets
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import redis
@@ -322,22 +322,31 @@ class RedisStore:
     # --- Loading
 
     def claim(
-        self, key: str, tags: Sequence[str] = (), *, lease: float, force: bool = False
+        self,
+        key: str,
+        tags: Sequence[str] = (),
+        *,
+        lease: float,
+        force: bool = False,
+        over: bool = False,
     ) -> Any:
         """Take the right to load a key for `lease` seconds, or say why not."""
-        return self._line.run(_first(self._claim_many([key], tuple(tags), lease, force)))
+        flow = self._claim_many([key], tuple(tags), lease, "force" if force else over and "over")
+        return self._line.run(_first(flow))
 
-    def claim_many(self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float) -> Any:
+    def claim_many(
+        self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float, over: bool = False
+    ) -> Any:
         """Take the right to load several keys, each as `claim` does."""
-        return self._line.run(self._claim_many(keys, tuple(tags), lease, False))
+        return self._line.run(self._claim_many(keys, tuple(tags), lease, over and "over"))
 
     def _claim_many(
-        self, keys: Sequence[str], tags: tuple[str, ...], lease: float, force: bool
+        self, keys: Sequence[str], tags: tuple[str, ...], lease: float, mode: str | Literal[False]
     ) -> Flow:
         tokens = [secrets.token_bytes(16) for _ in keys]
         milliseconds = _milliseconds(lease)
         calls = [
-            (self._keys(key, tags), (token, milliseconds, secrets.token_bytes(8), int(force)))
+            (self._keys(key, tags), (token, milliseconds, secrets.token_bytes(8), mode or ""))
             for key, token in zip(keys, tokens, strict=True)
         ]
         replies = yield from self._scripts("claim", calls)

@@ -42,6 +42,10 @@ _LOST = (
 # What redis-py puts into a pool's options for itself.
 _NOT_OPTIONS = ("himport_registry", "maint_notifications_pool_handler")
 
+# redis-py refuses the 101st connection of a pool. Callers who wait for others' loads hold one each.
+_NO_BOUND = 2**31
+_TASKS = 64  # that are on their way to the server at a time; there may be thousands
+
 _lines: weakref.WeakSet[SyncLine] = weakref.WeakSet()
 
 
@@ -143,6 +147,8 @@ class AsyncLine:
         self._budget = budget
         self._idle: deque[Any] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns = asyncio.Semaphore(_TASKS)
+        self._failures = 0
 
     async def run(self, flow: Flow) -> Any:
         """Carry out an operation."""
@@ -159,6 +165,16 @@ class AsyncLine:
             self._loop = loop
             self._idle = deque()
             self._pool.reset()
+            self._turns = asyncio.Semaphore(_TASKS)
+        if wait:
+            return await self._travel(commands, wait)
+        failures = self._failures
+        async with self._turns:
+            if self._failures > failures:  # each of the callers in line would wait for its own
+                raise Unavailable("Redis did not answer a caller who came before")
+            return await self._travel(commands, wait)
+
+    async def _travel(self, commands: Sequence[Command], wait: float) -> list[Any]:
         try:
             try:
                 connection = self._idle.pop()
@@ -172,6 +188,7 @@ class AsyncLine:
                 await self._let_go()
                 return await self._exchange(await self._pool.get_connection(), commands, wait)
         except _LOST as error:
+            self._failures += 1
             await self._let_go()
             raise Unavailable(f"Redis did not answer: {error}") from error
 
@@ -345,17 +362,22 @@ def _pool(pool: Any, kind: Any, budget: float, retry: Any) -> Any:
     ):
         options.pop("connection_pool", None)
         if is_async == isinstance(pool, redis.asyncio.sentinel.SentinelConnectionPool):
-            return type(pool)(pool.service_name, pool.sentinel_manager, **options)
+            return type(pool)(
+                pool.service_name, pool.sentinel_manager, max_connections=_NO_BOUND, **options
+            )
         found = [s.connection_pool.connection_kwargs for s in pool.sentinel_manager.sentinels]
         blocking: Any = redis.sentinel
         manager = blocking.Sentinel(
             [(node["host"], node["port"]) for node in found],
             sentinel_kwargs={"socket_timeout": budget, "password": found[0].get("password")},
         )
-        return blocking.SentinelConnectionPool(pool.service_name, manager, **options)
+        return blocking.SentinelConnectionPool(
+            pool.service_name, manager, max_connections=_NO_BOUND, **options
+        )
     if "path" in options:
         options.pop("socket_connect_timeout")
-    return kind(connection_class=_connection_class(pool.connection_class, is_async), **options)
+    connection_class = _connection_class(pool.connection_class, is_async)
+    return kind(connection_class=connection_class, max_connections=_NO_BOUND, **options)
 
 
 def _connection_class(found: Any, is_async: bool) -> Any:

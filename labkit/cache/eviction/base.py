@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labkit.cache.freshness import Freshness
+
     Alias = tuple[dict[Any, "Entry"], Any]
 
 
@@ -18,6 +20,8 @@ class Entry:
         value: What is kept.
         deadline: The clock's time from which it is dead; infinity for never, and minus infinity
             once it has left the tier, so that nobody who still holds it takes it for live.
+        sure: The clock's time up to which a hit needs no look at its age; never after `deadline`.
+        freshness: None, or how old it is.
         visited: Whether it was used since a policy looked last.
         open: None, or a function that turns `value` into what a caller gets.
         tags: The tags that it was put with.
@@ -32,10 +36,12 @@ class Entry:
         "alias",
         "before",
         "deadline",
+        "freshness",
         "key",
         "level",
         "open",
         "size",
+        "sure",
         "tags",
         "timer",
         "value",
@@ -55,16 +61,23 @@ class Entry:
         tags: tuple[str, ...] = (),
         size: int = 0,
         alias: Alias | None = None,
+        freshness: Freshness | None = None,
     ) -> None:
         self.key = key
         self.value = value
-        self.deadline = deadline
+        self.deadline = self.sure = deadline
+        self.freshness = freshness
         self.visited = False
         self.open = open
         self.tags = tags
         self.size = size
         self.alias = alias
         self.timer: list[Any] | None = None
+
+    def end(self, deadline: float) -> None:
+        """Give it another deadline."""
+        self.deadline = deadline
+        self.sure = min(self.sure, deadline)
 
     def __repr__(self) -> str:
         return f"Entry({self.key!r}, {self.value!r}, deadline={self.deadline})"

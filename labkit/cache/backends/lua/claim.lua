@@ -1,12 +1,13 @@
 -- Takes the right to load a key, or says why not.
--- ARGV: token (16 bytes), lease in ms, a fresh generation, '1' to take it from whoever has it
+-- ARGV: token (16 bytes), lease in ms, a fresh generation, and 'over' to take it whatever is stored,
+--       'force' to take it from whoever has it as well, or ''
 -- Answers {'value', value, ms left}, {'busy', ms left} or {'granted', generations, epoch}.
 --!include _generations
 local lease = tonumber(ARGV[2])
 local current = generations(ARGV[3], lease)
 local value, held, epoch = unpack(redis.call('MGET', value_key, lease_key, epoch_key))
-if ARGV[4] ~= '1' then
-  if value and string.sub(value, 1, 2) == '\193\1' and string.byte(value, 3) == #KEYS - FIRST + 1
+if ARGV[4] ~= 'force' then
+  if ARGV[4] ~= 'over' and value and string.sub(value, 1, 2) == '\193\1' and string.byte(value, 3) == #KEYS - FIRST + 1
       and string.sub(value, 4, 3 + #current) == current then
     return {'value', value, redis.call('PTTL', value_key)}
   end
