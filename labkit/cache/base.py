@@ -11,6 +11,7 @@ from labkit.cache.backends.memory import MemoryTier
 from labkit.cache.background import Background
 from labkit.cache.batches import load_many
 from labkit.cache.engine import Call, Engine
+from labkit.cache.hot import HotKeys
 from labkit.cache.options import Options, checked_tags, seconds
 from labkit.cache.serializers import MessagePack
 
@@ -62,6 +63,8 @@ class BaseCache:
             connection is lost, or the last store does not tell.
         pause: For how long a store that failed is left alone; so is the loader of a key, where
             there is an older value to give out.
+        hot_keys: How many of the keys that are asked for most `stats` tells, estimated in bounded
+            memory; 0: they are not counted.
         background: Who loads what is loaded in the background: gets a function without parameters,
             and calls it. Default: threads of the cache's own; an `AsyncCache` makes tasks.
 
@@ -93,6 +96,7 @@ class BaseCache:
         compress_over: int | None = 16_384,
         staleness: float | str = "2s",
         pause: float | str = "1s",
+        hot_keys: int = 0,
         background: Callable[[Callable[[], object]], object] | None = None,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
@@ -125,7 +129,12 @@ class BaseCache:
         if background is not None and self._asynchronous:
             raise TypeError("an AsyncCache loads in tasks of its own; leave out background")
         self._engine = Engine(
-            memory, stores, staleness=bound, pause=rest, background=Background(background)
+            memory,
+            stores,
+            staleness=bound,
+            pause=rest,
+            background=Background(background),
+            hot=HotKeys(hot_keys) if hot_keys else None,
         )
 
     def stats(self) -> Stats:
@@ -160,7 +169,7 @@ class BaseCache:
 
     def _get_many(self, keys: Sequence[str]) -> Steps[dict[str, Any]]:
         _checked(keys)
-        return self._engine.get_many(keys, self._options)
+        return self._engine.get_many(keys, self._call("."))
 
     def _set_many(self, values: Mapping[str, Any], tags: Sequence[str], ttl: Any) -> Steps[None]:
         _checked(values)

@@ -43,7 +43,7 @@ def load_many(
     patience = time.monotonic() + call.options.lease
     while missing := [key for key in wanted if key not in found]:
         aged = Aged() if call.options.aging else None
-        found |= yield from engine.look_up_many(missing, call.options, aged)
+        found |= yield from engine.look_up_many(missing, call, aged)
         if aged is not None and aged.due:
             yield engine.aside(partial(_renew_batch, engine, aged.due, loader, call))
         missing = [key for key in missing if key not in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 from labkit.cache.base import BaseCache
@@ -9,12 +10,14 @@ from labkit.cache.decorator import cached
 from labkit.cache.engine import MISSING
 from labkit.cache.options import UNSET
 from labkit.cache.steps import run
+from labkit.cache.warming import warm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from labkit.cache.decorator import Cached, How
     from labkit.cache.options import TTL
+    from labkit.cache.warming import Warmed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -127,6 +130,31 @@ class Cache(BaseCache):
             The values by their keys, without those that have none.
         """
         return run(self._get_or_load_many(keys, loader, tags, ttl))
+
+    def warm(
+        self,
+        keys: Iterable[str],
+        loader: Callable[[list[str]], Mapping[str, Any]],
+        *,
+        ttl: TTL | Callable[[Any], TTL] = UNSET,
+        tags: Sequence[str] = (),
+        **how: Any,
+    ) -> Warmed:
+        """Load what is not there yet, before readers come; see `labkit.cache.warming`.
+
+        Args:
+            keys: The keys, the most important first; they are taken as they are needed.
+            loader: As in `get_or_load_many`.
+            ttl: How long the values live; default: as the cache says.
+            tags: The tags that they carry.
+            **how: `rate`, `batch`, `checkpoint`, `progress` and `brake`, as in
+                `labkit.cache.warming.warm`.
+
+        Returns:
+            What was done, and why it was stopped if it was.
+        """
+        load = partial(self.get_or_load_many, loader=loader, ttl=ttl, tags=tags)
+        return warm(keys, load, **how)
 
     # --- Invalidation
 

@@ -182,9 +182,7 @@ class Recipe(Generic[P, R]):
         memory = self.engine.memory
         if memory is None or self.sliding:
             return None
-        entry = memory.find(call.key)
-        if entry is not None and entry.sure <= memory.clock():
-            entry = None  # its age has to be looked at
+        entry = self.engine.sure_entry(call.key)
         if fast_key is not None and _plain(fast_key):
             call.alias = self.fast, fast_key
             if entry is not None:
@@ -441,6 +439,9 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
             "_cache_counters": recipe.counters,
             "_cache_type": type,
         }
+        hot = recipe.engine.hot
+        if hot is not None:
+            scope["_cache_hot"] = hot.count
         lines[1:] = [
             " try:",
             f"  _cache_entry = _cache_fast(_cache_key := {fast_key})",
@@ -450,6 +451,7 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
             "  _cache_entry.visited = True",
             *([] if memory.marks else ["  _cache_touch(_cache_entry)"]),
             "  _cache_counters.memory_hits += 1",
+            *([] if hot is None else ["  _cache_hot(_cache_entry.key)"]),
             "  _cache_open = _cache_entry.open",
             "  _cache_value = _cache_entry.value",
             "  return _cache_value if _cache_open is None else _cache_open(_cache_value)",

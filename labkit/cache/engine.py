@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from labkit.cache.backends.memory import Entry, MemoryTier
     from labkit.cache.flights import Flight
+    from labkit.cache.hot import HotKeys
     from labkit.cache.steps import Steps
     from labkit.cache.tickets import Ticket
 
@@ -125,6 +126,7 @@ class Engine:
         pause: Seconds for which a store that failed is left alone; so is the loader of a key,
             where there is an older value to give out.
         background: Carries out the loads that nobody waits for.
+        hot: Counts the keys that are asked for.
     """
 
     def __init__(
@@ -135,12 +137,14 @@ class Engine:
         staleness: float,
         pause: float,
         background: Background,
+        hot: HotKeys | None = None,
     ) -> None:
         self.memory = memory
         self.now = time.monotonic if memory is None else memory.clock
         self.renewing: set[str] = set()  # the keys that are loaded aside
         self._resting: dict[str, float] = {}  # the keys whose load failed, and until when they rest
         self._pause = pause
+        self.hot = hot
         self._background = background
         self.stores = [Guard(store, name, pause) for name, store in stores.items()]
         self.staleness = staleness
@@ -183,8 +187,19 @@ class Engine:
             return entry
         return None
 
+    def sure_entry(self, key: str) -> Entry | None:
+        """The entry of a key in memory, where it can be given out without a look at its age."""
+        entry = None if self.memory is None else self.memory.find(key)
+        if entry is None or entry.sure <= self.now():
+            return None
+        if self.hot is not None:
+            self.hot.count(key)
+        return entry
+
     def get(self, call: Call, default: Any) -> Steps[Any]:
         """The value of a key, or the default; nothing is loaded."""
+        if self.hot is not None:
+            self.hot.count(call.key)
         entry = self.fresh_entry(call.key)
         if entry is not None:
             yield from self._slide(call, entry)
@@ -198,6 +213,8 @@ class Engine:
 
     def load(self, call: Call, *, refresh: bool = False) -> Steps[Any]:
         """The value of a key, loaded where no tier has it, once for all who ask meanwhile."""
+        if self.hot is not None:
+            self.hot.count(call.key)
         asked = False
         kept: Product | None = None
         if call.options.aging and not refresh:
@@ -443,27 +460,30 @@ class Engine:
         finally:
             self.tickets.close(ticket)
 
-    def get_many(self, keys: Sequence[str], options: Options) -> Steps[dict[str, Any]]:
+    def get_many(self, keys: Sequence[str], call: Call) -> Steps[dict[str, Any]]:
         """The values that some tier has, by their keys, in their order."""
-        found = yield from self.look_up_many(keys, options)
+        found = yield from self.look_up_many(keys, call)
         self.direct.misses += len(set(keys)) - len(found)
         if self._only is not None:  # they came in their order
             return found
         return {key: found[key] for key in keys if key in found}
 
     def look_up_many(
-        self, keys: Sequence[str], options: Options, aged: Aged | None = None
+        self, keys: Sequence[str], call: Call, aged: Aged | None = None
     ) -> Steps[dict[str, Any]]:
         """The values that some tier has, by their keys; misses are not counted.
 
         Args:
             keys: The keys.
-            options: How they are kept.
+            call: How they are kept and counted; its own key is not used.
             aged: Gets what should be loaded anew; without it nothing stale is given out.
         """
-        counters, memory = self.direct, self.memory
+        options, counters, memory = call.options, call.counters, self.memory
         found: dict[str, Any] = {}
         missing = list(dict.fromkeys(keys))
+        if self.hot is not None:
+            for key in missing:
+                self.hot.count(key)
         tickets: dict[str, Ticket] = {}
         if memory is not None:
             for key in missing:
@@ -880,6 +900,7 @@ class Engine:
             {each.name: each.read() for each in counters},
             tiers,
             self.listening,
+            [] if self.hot is None else self.hot.top(self.hot.most),
         )
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from labkit.cache.hot import Hot
+
 _SAMPLES = 1000
 
 
@@ -163,12 +165,14 @@ class Stats:
         functions: The calls by function; "" stands for the cache's own methods.
         tiers: The tiers, nearest first.
         listening: Whether the memory tier hears what other processes change.
+        hot: The keys that were asked for most, most first, where the cache counts them.
     """
 
     total: Counts
     functions: dict[str, Counts]
     tiers: list[TierState]
     listening: bool
+    hot: list[Hot] = dataclasses.field(default_factory=list)
 
     def frame(self) -> pd.DataFrame:
         """The counts as a frame: one row a function and one for all, one column a number."""

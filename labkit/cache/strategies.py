@@ -1,0 +1,376 @@
+"""How an application reads through a cache: three strategies over one `Source`, one interface.
+
+| Strategy | On a miss | Many who miss at once | Near the end of its time |
+| --- | --- | --- | --- |
+| `CacheAside` | the caller loads, and then puts | each loads | nothing |
+| `ReadThrough` | the cache loads | one loads, the others wait for it | as its options say |
+| `RefreshAhead` | as `ReadThrough` | as `ReadThrough` | a read has it loaded in the background |
+
+All three write to the source first, and then invalidate. What a reader may see after that:
+
+| Strategy | A value from before the write |
+| --- | --- |
+| `CacheAside` | until its time is over: a reader that loaded it earlier may put it there later |
+| `ReadThrough`, `RefreshAhead` | never, once `save` has returned: such a load is refused |
+
+The cache is a `Cache` or an `AsyncCache`; with the latter every method returns an awaitable. The
+source may be of either kind: what blocks is asked in threads where the cache does not.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
+
+from labkit.cache.aio import AsyncCache
+from labkit.cache.batches import load_many
+from labkit.cache.engine import MISSING, Call
+from labkit.cache.keys import encode
+from labkit.cache.options import checked_tags
+from labkit.cache.sources.base import asynchronous, blocking
+from labkit.cache.steps import Ask, run, run_async
+from labkit.cache.warming import warm, warm_async
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from labkit.cache.base import BaseCache
+    from labkit.cache.cache import Cache
+    from labkit.cache.engine import Engine
+    from labkit.cache.known import Known
+    from labkit.cache.options import TTL, Options
+    from labkit.cache.serializers import Serializer
+    from labkit.cache.sources.base import Source
+    from labkit.cache.stats import Counts
+    from labkit.cache.steps import Steps
+    from labkit.cache.warming import Warmed
+
+C = TypeVar("C", bound="BaseCache")
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Keeping(TypedDict, total=False):
+    """How the values of a strategy are kept; each as in `Cache`, whose options hold otherwise."""
+
+    ttl: TTL | Callable[[Any], TTL]
+    jitter: float
+    negative_ttl: TTL
+    errors: Mapping[type[Exception], float | str]
+    stale_while_revalidate: float | str
+    stale_if_error: float | str
+    refresh_ahead: float
+    early: float
+    serializer: Serializer
+    copy: bool
+    lease: float | str
+
+
+class _Asked:
+    """A source that says whether it blocks, as a step wants to know."""
+
+    def __init__(self, source: Any) -> None:
+        self.blocking = blocking(source)
+        self._source = source
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+class Strategy(Generic[C, K, V]):
+    """What the strategies have in common; choose one of them.
+
+    Args:
+        cache: Where values are kept.
+        source: Where they come from.
+        name: What the keys of this strategy begin with, and what statistics call it.
+        type: What the values are; a store's bytes are decoded into it. Default: as they come.
+        tags: The tags that a value carries: a function of its key, or the same for all.
+        known: Which keys exist: what it does not know is None, and reaches neither a store nor the
+            source. See `labkit.cache.known`.
+        **keeping: How values are kept; see `Keeping`.
+
+    Attributes:
+        turned_away: How many keys `known` did not know.
+    """
+
+    def __init__(
+        self,
+        cache: C,
+        source: Source[K, V],
+        *,
+        name: str,
+        type: Any = Any,  # noqa: A002 - it is one
+        tags: Sequence[str] | Callable[[K], Sequence[str]] = (),
+        known: Known | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> None:
+        if not name or ":" in name:
+            raise ValueError(
+                f"name is {name!r}; expected a text without a colon, such as 'article'"
+            )
+        self.cache = cache
+        self.source = source
+        self.name = name
+        self.turned_away = 0
+        self._known = known
+        self._tags = tags if callable(tags) else checked_tags(tags)
+        self._engine: Engine = cache._engine
+        options = cache._options.but(**keeping)
+        self._options: Options = options.but(serializer=options.serializer.for_type(type))
+        self._counters = self._engine.counters_for(name)
+        self._awaited = isinstance(cache, AsyncCache)
+        self._run: Callable[[Any], Any] = run_async if self._awaited else run
+        if asynchronous(source) and not self._awaited:
+            raise TypeError(
+                f"{source!r} loads with coroutine functions; use an AsyncCache, or a source whose "
+                "methods are plain functions"
+            )
+        self._asked = _Asked(source)
+
+    def _value(self, call: Call) -> Steps[V | None]:
+        """The value of a call that is not in memory."""
+        raise NotImplementedError
+
+    def _values(self, named: dict[str, K], call: Call) -> Steps[dict[str, V | None]]:
+        """The values of the keys that these texts stand for, kept as the call says."""
+        raise NotImplementedError
+
+    # --- Reading
+
+    @overload
+    def get(self: Strategy[Cache, K, V], key: K) -> V | None: ...
+    @overload
+    def get(self: Strategy[AsyncCache, K, V], key: K) -> Awaitable[V | None]: ...
+    def get(self, key: K) -> Any:
+        """The value of a key; None where there is none.
+
+        Raises:
+            Exception: What the source raised, where no older value may stand in.
+        """
+        return self._run(self._get(key))
+
+    def _get(self, key: K) -> Steps[Any]:
+        call = self._call(key)
+        entry = self._engine.sure_entry(call.key)
+        if entry is not None:
+            return self._engine.hit(entry, call)
+        if (yield from self._unknown([key])):
+            return None
+        return (yield from self._value(call))
+
+    @overload
+    def get_many(self: Strategy[Cache, K, V], keys: Iterable[K]) -> dict[K, V]: ...
+    @overload
+    def get_many(self: Strategy[AsyncCache, K, V], keys: Iterable[K]) -> Awaitable[dict[K, V]]: ...
+    def get_many(self, keys: Iterable[K]) -> Any:
+        """The values of keys, without those that have none; what is missing is loaded together."""
+        return self._run(self._get_many(list(dict.fromkeys(keys))))
+
+    def _get_many(self, keys: list[K]) -> Steps[dict[K, Any]]:
+        unknown = yield from self._unknown(keys)
+        groups: dict[tuple[str, ...], dict[str, K]] = {}
+        for key in keys:
+            if key not in unknown:
+                groups.setdefault(self._tags_of(key), {})[self.key(key)] = key
+        found: dict[K, Any] = {}
+        for tags, named in groups.items():  # a batch has one set of tags
+            call = Call("", tags, self._options, self._counters)
+            values = yield from self._values(named, call)
+            found |= {named[text]: value for text, value in values.items()}
+        return {key: found[key] for key in keys if found.get(key) is not None}
+
+    def _load_many(self, named: Mapping[str, K], texts: list[str]) -> Any:
+        """What the source has, by the texts of the keys; None where it has nothing."""
+        ask = Ask(self._asked, "load_many", ([named[text] for text in texts],), {})
+
+        def by_text(values: Mapping[K, V]) -> dict[str, V | None]:
+            return {text: values.get(named[text]) for text in texts}
+
+        async def later() -> dict[str, V | None]:
+            return by_text(await ask.later())
+
+        return later() if self._awaited else by_text(ask.now())
+
+    @overload
+    def refresh(self: Strategy[Cache, K, V], key: K) -> V | None: ...
+    @overload
+    def refresh(self: Strategy[AsyncCache, K, V], key: K) -> Awaitable[V | None]: ...
+    def refresh(self, key: K) -> Any:
+        """Load the value of a key anew and keep it, whatever is there."""
+        return self._run(self._engine.load(self._call(key), refresh=True))
+
+    @overload
+    def versions(self: Strategy[Cache, K, V], keys: Iterable[K]) -> Mapping[K, Any]: ...
+    @overload
+    def versions(
+        self: Strategy[AsyncCache, K, V], keys: Iterable[K]
+    ) -> Awaitable[Mapping[K, Any]]: ...
+    def versions(self, keys: Iterable[K]) -> Any:
+        """The versions that the source has now, past the cache."""
+        return self._run(self._of_source("versions", list(keys)))
+
+    # --- Writing
+
+    @overload
+    def save(self: Strategy[Cache, K, V], key: K, value: V) -> None: ...
+    @overload
+    def save(self: Strategy[AsyncCache, K, V], key: K, value: V) -> Awaitable[None]: ...
+    def save(self, key: K, value: V) -> Any:
+        """Write a value to the source, and invalidate it.
+
+        It is invalidated also where the source raises: nobody knows what it has written by then.
+        """
+        return self._run(self._write("save", key, value))
+
+    @overload
+    def delete(self: Strategy[Cache, K, V], key: K) -> None: ...
+    @overload
+    def delete(self: Strategy[AsyncCache, K, V], key: K) -> Awaitable[None]: ...
+    def delete(self, key: K) -> Any:
+        """Delete a value in the source, and invalidate it."""
+        return self._run(self._write("delete", key))
+
+    def _write(self, method: str, key: K, *value: V) -> Steps[None]:
+        try:
+            yield from self._of_source(method, key, *value)
+            if value and self._known is not None:
+                yield Ask(self._known, "add", ([encode(key)],), {})
+        finally:
+            yield from self._engine.delete([self.key(key)])
+
+    @overload
+    def invalidate(self: Strategy[Cache, K, V], key: K) -> None: ...
+    @overload
+    def invalidate(self: Strategy[AsyncCache, K, V], key: K) -> Awaitable[None]: ...
+    def invalidate(self, key: K) -> Any:
+        """Drop the value of a key; a load of it that is under way is not kept."""
+        return self._run(self._engine.delete([self.key(key)]))
+
+    # --- The rest
+
+    @overload
+    def warm(self: Strategy[Cache, K, V], keys: Iterable[K], **how: Any) -> Warmed: ...
+    @overload
+    def warm(
+        self: Strategy[AsyncCache, K, V], keys: Iterable[K], **how: Any
+    ) -> Awaitable[Warmed]: ...
+    def warm(self, keys: Iterable[K], **how: Any) -> Any:
+        """Load what is not there yet, before readers come.
+
+        Args:
+            keys: The keys, the most important first.
+            **how: `rate`, `batch`, `checkpoint`, `progress` and `brake`, as in
+                `labkit.cache.warming.warm`.
+        """
+        # The one of the two that the cache wants is known at run time only.
+        begin: Any = warm_async if self._awaited else warm
+        return begin(keys, lambda batch: self._run(self._get_many(batch)), **how)
+
+    def key(self, key: K) -> str:
+        """What stands for a key in the cache."""
+        return f"{self.name}:{encode(key)}"
+
+    def stats(self) -> Counts:
+        """What was counted until now."""
+        return self._counters.read()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} of {self.cache!r}>"
+
+    def _tags_of(self, key: K) -> tuple[str, ...]:
+        return checked_tags(self._tags(key)) if callable(self._tags) else self._tags
+
+    def _call(self, key: K) -> Call:
+        ask = Ask(self._asked, "load", (key,), {})
+        loader = ask.later if self._awaited else ask.now
+        return Call(self.key(key), self._tags_of(key), self._options, self._counters, loader)
+
+    def _of_source(self, method: str, *arguments: Any) -> Steps[Any]:
+        return (yield Ask(self._asked, method, arguments, {}))
+
+    def _unknown(self, keys: Sequence[K]) -> Steps[set[K]]:
+        """Those of the keys that are known not to exist."""
+        unknown = set()
+        if self._known is not None:
+            for key in keys:
+                if not (yield Ask(self._known, "has", (encode(key),), {})):
+                    unknown.add(key)
+            self.turned_away += len(unknown)
+        return unknown
+
+
+class CacheAside(Strategy[C, K, V]):
+    """The caller looks into the cache, and on a miss loads and puts the value there itself.
+
+    This is what most applications write by hand. Nothing is promised at the edges: callers who miss
+    at the same time load each for themselves, and one who loaded before a write may put the older
+    value there after it, where it stays until its time is over.
+
+    Raises:
+        ValueError: `stale_while_revalidate` or its like was given: nothing is loaded aside.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._options.aging:
+            raise ValueError(
+                "CacheAside loads on a miss and at no other time; leave out refresh_ahead, early "
+                "and the stale times, or use ReadThrough"
+            )
+
+    def _value(self, call: Call) -> Steps[V | None]:
+        value = yield from self._engine.get(call, MISSING)
+        if value is MISSING:
+            assert call.loader is not None
+            value, raised, _ = yield from self._engine.run(call.loader, call, misses=0)
+            if raised:
+                raise value
+            yield from self._engine.set(call, value)
+        return value  # type: ignore[no-any-return]
+
+    def _values(self, named: dict[str, K], call: Call) -> Steps[dict[str, V | None]]:
+        found = yield from self._engine.look_up_many(list(named), call)
+        missing = [text for text in named if text not in found]
+        if missing:
+            loader = functools.partial(self._load_many, named, missing)
+            values, raised, _ = yield from self._engine.run(loader, call, len(missing))
+            if raised:
+                raise values
+            yield from self._engine.set_many(values, call)
+            found |= values
+        return found
+
+
+class ReadThrough(Strategy[C, K, V]):
+    """The cache loads what it does not have: the application knows the cache alone.
+
+    Example:
+        >>> from labkit.cache import Cache, FunctionSource
+        >>> squares = ReadThrough(Cache(), FunctionSource(lambda n: n * n), name="square")
+        >>> squares.get(7), squares.get(7), squares.stats().loads
+        (49, 49, 1)
+    """
+
+    def _value(self, call: Call) -> Steps[V | None]:
+        value: V | None = yield from self._engine.load(call)
+        return value
+
+    def _values(self, named: dict[str, K], call: Call) -> Steps[dict[str, V | None]]:
+        loader = functools.partial(self._load_many, named)
+        return (yield from load_many(self._engine, list(named), loader, call))
+
+
+class RefreshAhead(ReadThrough[C, K, V]):
+    """`ReadThrough` that has a value loaded in the background shortly before its time is over.
+
+    What is read often is never waited for; what nobody reads any more goes as it always did.
+
+    Args:
+        *args: As in `ReadThrough`.
+        ahead: In which last share of its time a value that is read is loaded anew.
+        **kwargs: As in `ReadThrough`.
+    """
+
+    def __init__(self, *args: Any, ahead: float = 0.2, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, refresh_ahead=ahead)
