@@ -6,7 +6,9 @@
     def article(id: int, author_id: int) -> Article: ...
 
 Where things are: `engine` says how values go through the tiers, `decorator` how a function is
-cached, `backends.base` what a store has to do, `testing` proves that one does.
+cached, `freshness` what the age of a value means, `strategies` how an application reads through a
+cache and `sources` where from; `backends.base` what a store has to do, `testing` proves that one
+does.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from labkit.cache.serializers import (
     Undecodable,
     Unserializable,
 )
+from labkit.cache.sources import Coalesced, FunctionSource, Limited, Source
 from labkit.cache.stats import Counts, Stats, TierState
+from labkit.cache.strategies import CacheAside, ReadThrough, RefreshAhead
 
 if TYPE_CHECKING:
     from labkit.cache.backends.file import FileTier
@@ -39,16 +43,23 @@ __all__ = [
     "MISSING",
     "AsyncCache",
     "Cache",
+    "CacheAside",
+    "Coalesced",
     "Counts",
     "FileTier",
+    "FunctionSource",
     "Json",
+    "Limited",
     "MemoryTier",
     "MessagePack",
     "Raw",
+    "ReadThrough",
     "RedisTier",
+    "RefreshAhead",
     "Refused",
     "Serializer",
     "SignedPickle",
+    "Source",
     "Stats",
     "TierState",
     "Unavailable",

@@ -15,6 +15,7 @@ from labkit.cache.backends.base import Busy, Claim, Found
 from labkit.cache.engine import Aged, Call
 from labkit.cache.flights import ABANDONED, LATE
 from labkit.cache.guard import AWAY
+from labkit.cache.origins import note
 from labkit.cache.products import Product, made, opened
 from labkit.cache.steps import Join
 
@@ -119,11 +120,13 @@ def _load_batch(
             misses = 0 if aside else len(mine)
             values, raised, seconds = yield from engine.run(partial(loader, mine), call, misses)
             call.counters.renewals += aside
+            for key in mine:
+                note(key, "loaded")
             if raised:
                 landings |= {key: kept[key] for key in _standing(engine, mine, values, kept, call)}
                 found = {key: kept[key].given() for key in mine}
                 for key in mine:
-                    engine.count_age(call, kept[key])
+                    engine.count_age(Call(key, (), call.options, call.counters), kept[key])
             else:
                 found = {key: values[key] for key in mine if key in values}
                 share, now = seconds / len(mine), engine.now()
@@ -154,8 +157,9 @@ def _load_batch(
     for key, flight in joined.items() if not aside else ():
         product = yield Join(flight, call.options.lease)
         if isinstance(product, Product):
-            call.counters.waits += 1
-            engine.count_age(call, product)
+            one = Call(key, (), call.options, call.counters)
+            engine.count_wait(one)
+            engine.count_age(one, product)
             found[key] = product.shared()
         elif product is LATE:
             busy[key] = 0.0

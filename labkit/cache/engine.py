@@ -37,6 +37,7 @@ from labkit.cache.freshness import Freshness, State
 from labkit.cache.guard import AWAY, Guard, calls
 from labkit.cache.listening import Ear
 from labkit.cache.options import Options
+from labkit.cache.origins import note, note_age
 from labkit.cache.products import Product, in_memory, made, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
 from labkit.cache.steps import Apart, Ask, Join, Load
@@ -177,7 +178,7 @@ class Engine:
         Raises:
             Exception: The call raised, and that is remembered.
         """
-        call.counters.memory_hits += 1
+        self._count_hit(call, "memory")
         return entry.value if entry.open is None else entry.open(entry.value)
 
     def fresh_entry(self, key: str) -> Entry | None:
@@ -224,6 +225,7 @@ class Engine:
                 if aged.due:
                     yield self.aside(partial(self._renew, call, kept))
                 self._count_hit(call, tier)
+                self.count_age(call, kept)
                 return kept.given()
             asked = tier != "memory"
         elif self._only is not None and not refresh and not self._only.rests():
@@ -247,7 +249,7 @@ class Engine:
             if product is LATE:
                 return (yield from self.compute(call)).given()
             if product is not ABANDONED:
-                call.counters.waits += 1
+                self.count_wait(call)
                 self.count_age(call, product)
                 return product.shared()
         product = yield from self._fly(call, flight, self._lead(call, refresh, asked, kept))
@@ -297,7 +299,8 @@ class Engine:
                 # Another load has just ended, or the value is sliding.
                 if entry is not None and self.usable(entry.freshness, kept, call.options):
                     yield from self._slide(call, entry)
-                    call.counters.memory_hits += not aside
+                    if not aside:
+                        self._count_hit(call, "memory")
                     return in_memory(entry, call.options)
             found: Product | None = None
             for guard in self.stores:
@@ -316,6 +319,7 @@ class Engine:
                     break
             if found is None:
                 loaded = yield from self.compute(call, misses=not (refresh or aside))
+                note(call.key, "loaded")
                 call.counters.renewals += aside
                 whole = not self.stores or (bool(claims) and claims[-1][0] is self.authority)
                 if kept is not None and self.stands_in(call.key, loaded, kept):
@@ -489,13 +493,14 @@ class Engine:
             for key in missing:
                 if (entry := memory.find(key)) is None:
                     continue
-                if entry.freshness is None:
-                    found[key] = entry.value if entry.open is None else entry.open(entry.value)
-                    continue
-                product = in_memory(entry, options)
-                if self._given_out(Call(key, (), options, counters), product, aged):
+                one = Call(key, (), options, counters)
+                product = None if entry.freshness is None else in_memory(entry, options)
+                if product is None:
+                    found[key] = self.hit(entry, one)
+                elif self._given_out(one, product, aged):
                     found[key] = product.given()
-            counters.memory_hits += len(found)
+                    self._count_hit(one, "memory")
+                    self.count_age(one, product)
             missing = [key for key in missing if key not in found]
             if missing and self._listens and not self.listening:
                 yield from self._listen()
@@ -511,14 +516,15 @@ class Engine:
                 absent = []
                 for key, answer in zip(missing, answers, strict=True):
                     stored = answer and opened(answer, options, self.now())
-                    call = Call(key, (), options, counters)
-                    if stored is None or not self._given_out(call, stored, aged):
+                    one = Call(key, (), options, counters)
+                    if stored is None or not self._given_out(one, stored, aged):
                         absent.append(key)
                         continue
                     found[key] = stored.given()
+                    self._count_hit(one, guard.name)
+                    self.count_age(one, stored)
                     if memory is not None:
-                        self.remember(tickets[key], stored, call, whole=True)
-                counters.store_hits[guard.name] += len(missing) - len(absent)
+                        self.remember(tickets[key], stored, one, whole=True)
                 missing = absent
         finally:
             for ticket in tickets.values():
@@ -577,7 +583,6 @@ class Engine:
         if state is not State.FRESH and not taken:
             renewing.add(call.key)
             aged.due[call.key] = product
-        self.count_age(call, product)
         return True
 
     def _renew(self, call: Call, kept: Product) -> Steps[None]:
@@ -616,6 +621,7 @@ class Engine:
     # --- Counting
 
     def _count_hit(self, call: Call, tier: str) -> None:
+        note(call.key, tier)
         if tier == "memory":
             call.counters.memory_hits += 1
         else:
@@ -624,15 +630,21 @@ class Engine:
     def _count_found(self, call: Call, guard: Guard, waited: bool) -> None:
         """Count a value that was there by the time of the claim."""
         if waited:
-            call.counters.waits += 1
+            self.count_wait(call)
         else:
-            call.counters.store_hits[guard.name] += 1
+            self._count_hit(call, guard.name)
+
+    def count_wait(self, call: Call) -> None:
+        """Count a value that somebody else has loaded meanwhile."""
+        note(call.key, "waited")
+        call.counters.waits += 1
 
     def count_age(self, call: Call, product: Product) -> None:
         """Count a value that is given out after its time."""
         if product.freshness and (age := self.now() - product.freshness.until) >= 0:
             call.counters.stale += 1
             call.counters.stale_times.append(age)
+            note_age(call.key, age)
 
     # --- Writing
 

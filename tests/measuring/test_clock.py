@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from labkit import CommandLog, LocalServer
-from labkit.clock import FakeClock, Forwarded, duration, fast_forward
+from labkit.clock import FakeClock, Forwarded, duration, fast_forward, simulate
 from tests.scale import times
 
 if TYPE_CHECKING:
@@ -272,3 +273,54 @@ def test_time_does_not_run_backwards(client: redis.Redis, seconds: float | str) 
     with pytest.raises(ValueError, match="not a duration"):
         fast_forward(client, seconds)
     assert client.pttl("key") > 300_000 - SLACK
+
+
+# --- Simulated time
+
+
+def test_sleepers_wake_in_their_order_and_nobody_waits() -> None:
+    clock = FakeClock(100)
+    woken: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        woken.append((name, clock()))
+
+    async def main() -> str:
+        await asyncio.gather(sleeper("late", 86_400), sleeper("early", 0.25), sleeper("same", 0.25))
+        return "done"
+
+    assert simulate(main, clock) == "done"
+    assert woken == [("early", 100.25), ("same", 100.25), ("late", 86_500.0)]
+
+
+def test_time_outs_go_by_the_simulated_clock() -> None:
+    clock = FakeClock()
+
+    async def main() -> None:
+        async with asyncio.timeout(3600):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        simulate(main, clock)
+    assert clock() == 3600
+
+
+def test_simulated_time_can_be_had_inside_a_running_loop() -> None:
+    clock = FakeClock()
+
+    async def inner() -> None:
+        await asyncio.sleep(60)
+
+    async def notebook() -> None:
+        simulate(inner, clock)
+
+    asyncio.run(notebook())
+    assert clock() == 60
+
+
+def test_threads_may_still_call_in() -> None:
+    async def main() -> int:
+        return await asyncio.to_thread(lambda: 7)
+
+    assert simulate(main, FakeClock()) == 7

@@ -1,0 +1,78 @@
+"""Keys to warm a cache with: the most read ones of an access log, or a file that lists them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_STATUS = re.compile(r'" (\d{3})(?!\d)')  # in the common log format it follows the quoted request
+
+
+def most_read(
+    log: str | os.PathLike[str] | Iterable[str],
+    pattern: str = r"GET /articles/(\d+)",
+    most: int = 1000,
+) -> list[str]:
+    """What an access log says was read most.
+
+    A line counts if the pattern is in it and its status is a 2xx or 304; where a line has no
+    status, it counts too.
+
+    Args:
+        log: Lines in the common log format, or the path of a file of them; one that ends in `.gz`
+            is unpacked.
+        pattern: A regular expression; its first group is what is counted.
+        most: How many to return.
+
+    Returns:
+        The most read first; of equals, the one that came first.
+
+    Raises:
+        ValueError: The pattern has no group, or `most` is below 1.
+    """
+    read = re.compile(pattern)
+    if not read.groups:
+        raise ValueError(
+            f"pattern is {pattern!r}; expected a group around the part that is to be counted, "
+            r"such as (\d+)"
+        )
+    if most < 1:
+        raise ValueError(f"most is {most!r}; expected a whole number above 0")
+    lines = _lines(log) if isinstance(log, (str, os.PathLike)) else log
+    counts = Counter(
+        match[1] for line in lines if (match := read.search(line)) and _answered(line, match.end())
+    )
+    return [key for key, _ in counts.most_common(most)]
+
+
+def keys_in(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The keys of a file with one a line, as they are read.
+
+    Empty lines and those that begin with `#` are passed over, and so is white space around a key.
+
+    Args:
+        path: The file, in UTF-8; one that ends in `.gz` is unpacked.
+    """
+    for line in _lines(path):
+        key = line.strip()
+        if key and not key.startswith("#"):
+            yield key
+
+
+def _lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    opened = gzip.open if Path(path).suffix == ".gz" else open
+    # A log holds what clients sent; bytes that are no text spoil one line, not the whole file.
+    with cast("TextIO", opened(path, "rt", encoding="utf-8-sig", errors="replace")) as file:
+        yield from file
+
+
+def _answered(line: str, start: int) -> bool:
+    status = _STATUS.search(line, start)
+    return status is None or status[1].startswith("2") or status[1] == "304"
