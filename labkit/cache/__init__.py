@@ -38,6 +38,9 @@ from labkit.cache.strategies import CacheAside, ReadThrough, RefreshAhead
 if TYPE_CHECKING:
     from labkit.cache.backends.file import FileTier
     from labkit.cache.backends.redis import RedisTier
+    from labkit.cache.backends.redis_atomic import LuaAtomic, WatchAtomic
+    from labkit.cache.backends.redis_known import RedisBloom, RedisIds
+    from labkit.cache.backends.split import SplitTier
 
 __all__ = [
     "MISSING",
@@ -50,26 +53,39 @@ __all__ = [
     "FunctionSource",
     "Json",
     "Limited",
+    "LuaAtomic",
     "MemoryTier",
     "MessagePack",
     "Raw",
     "ReadThrough",
+    "RedisBloom",
+    "RedisIds",
     "RedisTier",
     "RefreshAhead",
     "Refused",
     "Serializer",
     "SignedPickle",
     "Source",
+    "SplitTier",
     "Stats",
     "TierState",
     "Unavailable",
     "Undecodable",
     "Unkeyable",
     "Unserializable",
+    "WatchAtomic",
 ]
 
 # What needs redis-py or sqlite3 is imported when it is asked for.
-_LATE = {"RedisTier": "labkit.cache.backends.redis", "FileTier": "labkit.cache.backends.file"}
+_LATE = {
+    "FileTier": "labkit.cache.backends.file",
+    "LuaAtomic": "labkit.cache.backends.redis_atomic",
+    "RedisBloom": "labkit.cache.backends.redis_known",
+    "RedisIds": "labkit.cache.backends.redis_known",
+    "RedisTier": "labkit.cache.backends.redis",
+    "SplitTier": "labkit.cache.backends.split",
+    "WatchAtomic": "labkit.cache.backends.redis_atomic",
+}
 
 
 def __getattr__(name: str) -> Any:

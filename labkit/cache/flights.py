@@ -58,7 +58,9 @@ class Flight:
         """The outcome, or LATE; for a caller that has joined."""
         future = asyncio.wrap_future(self._join())
         try:
-            return await asyncio.wait_for(future, seconds)
+            # Not wait_for, which on Python 3.11 swallows a cancellation that comes with the outcome.
+            async with asyncio.timeout(seconds):
+                return await future
         except TimeoutError:
             return LATE
         finally:

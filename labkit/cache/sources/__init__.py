@@ -1,0 +1,17 @@
+"""Where values come from: the contract, a source made of functions, and what spares a database."""
+
+from labkit.cache.sources.base import Source, asynchronous, blocking
+from labkit.cache.sources.coalesced import Coalesced
+from labkit.cache.sources.functions import FunctionSource
+from labkit.cache.sources.limited import Limited, Overloaded, TimedOut
+
+__all__ = [
+    "Coalesced",
+    "FunctionSource",
+    "Limited",
+    "Overloaded",
+    "Source",
+    "TimedOut",
+    "asynchronous",
+    "blocking",
+]

@@ -1,0 +1,86 @@
+"""What a cache asks of the place that its values come from, such as a database.
+
+A source is a class with the methods of `Source`. Each may be a coroutine function; `load` and
+`load_many` are then both ones. Methods are called from several threads at once.
+
+A source may say with an attribute `blocking: bool` whether its calls may wait for something outside
+this process. One that says nothing is taken to block, unless it loads with coroutine functions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from labkit.cache.steps import run, run_async
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping, Sequence
+
+    from labkit.cache.steps import Steps
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Source(Protocol[K, V]):
+    """Where the values of a cache come from, and where they go."""
+
+    def load(self, key: K) -> V | Awaitable[V | None] | None:
+        """The value of a key; None where there is none."""
+
+    def load_many(self, keys: Sequence[K]) -> Mapping[K, V] | Awaitable[Mapping[K, V]]:
+        """The values of keys; those that have none are left out."""
+
+    def save(self, key: K, value: V) -> object:
+        """Write the value of a key."""
+
+    def delete(self, key: K) -> object:
+        """Delete the value of a key."""
+
+    def versions(self, keys: Sequence[K]) -> Mapping[K, Any] | Awaitable[Mapping[K, Any]]:
+        """What changes whenever the value of a key does, such as a number or a time; by keys."""
+
+
+def asynchronous(source: Any) -> bool:
+    """Whether loads of a source are to be awaited."""
+    told = getattr(source, "asynchronous", None)
+    if told is not None:
+        return bool(told)
+    return inspect.iscoroutinefunction(source.load) or inspect.iscoroutinefunction(source.load_many)
+
+
+def blocking(source: Any) -> bool:
+    """Whether a call of a source may wait for something, without being a coroutine."""
+    told = getattr(source, "blocking", None)
+    return not asynchronous(source) if told is None else bool(told)
+
+
+class Around(Generic[K, V]):
+    """A source around another one, to which it passes on whatever does not load.
+
+    Attributes:
+        source: The other one.
+        asynchronous: Whether `load` and `load_many` return awaitables; as the other one's do.
+        blocking: Whether a call may wait without being a coroutine; as the other one's may.
+    """
+
+    def __init__(self, source: Source[K, V]) -> None:
+        self.source = source
+        self.asynchronous = asynchronous(source)
+        self.blocking = blocking(source)
+
+    def save(self, key: K, value: V) -> Any:
+        """Write the value of a key."""
+        return self.source.save(key, value)
+
+    def delete(self, key: K) -> Any:
+        """Delete the value of a key."""
+        return self.source.delete(key)
+
+    def versions(self, keys: Sequence[K]) -> Any:
+        """What changes whenever the value of a key does."""
+        return self.source.versions(keys)
+
+    def _carry_out(self, steps: Steps[Any]) -> Any:
+        return run_async(steps) if self.asynchronous else run(steps)
