@@ -31,7 +31,7 @@ from labkit.cache.serializers import (
     Undecodable,
     Unserializable,
 )
-from labkit.cache.sources import Coalesced, FunctionSource, Limited, Source
+from labkit.cache.sources import Coalesced, FunctionSource, Limited, Overloaded, Source, TimedOut
 from labkit.cache.stats import Counts, Stats, TierState
 from labkit.cache.strategies import CacheAside, ReadThrough, RefreshAhead
 
@@ -56,6 +56,7 @@ __all__ = [
     "LuaAtomic",
     "MemoryTier",
     "MessagePack",
+    "Overloaded",
     "Raw",
     "ReadThrough",
     "RedisBloom",
@@ -69,6 +70,7 @@ __all__ = [
     "SplitTier",
     "Stats",
     "TierState",
+    "TimedOut",
     "Unavailable",
     "Undecodable",
     "Unkeyable",

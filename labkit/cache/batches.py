@@ -11,8 +11,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from labkit.cache.ages import Aged
 from labkit.cache.backends.base import Busy, Claim, Found
-from labkit.cache.engine import Aged, Call
+from labkit.cache.engine import Call
 from labkit.cache.flights import ABANDONED, LATE
 from labkit.cache.guard import AWAY
 from labkit.cache.origins import note
@@ -76,7 +77,7 @@ def _renew_batch(
     except Exception:  # it is counted, and nobody waits for it
         return
     finally:
-        engine.renewing.difference_update(kept)
+        engine.ages.renewed(kept)
 
 
 def _load_batch(
@@ -120,13 +121,13 @@ def _load_batch(
             misses = 0 if aside else len(mine)
             values, raised, seconds = yield from engine.run(partial(loader, mine), call, misses)
             call.counters.renewals += aside
-            for key in mine:
+            for key in mine if not aside else ():
                 note(key, "loaded")
             if raised:
                 landings |= {key: kept[key] for key in _standing(engine, mine, values, kept, call)}
                 found = {key: kept[key].given() for key in mine}
                 for key in mine:
-                    engine.count_age(Call(key, (), call.options, call.counters), kept[key])
+                    engine.ages.count(key, kept[key], call.counters)
             else:
                 found = {key: values[key] for key in mine if key in values}
                 share, now = seconds / len(mine), engine.now()
@@ -157,9 +158,8 @@ def _load_batch(
     for key, flight in joined.items() if not aside else ():
         product = yield Join(flight, call.options.lease)
         if isinstance(product, Product):
-            one = Call(key, (), call.options, call.counters)
-            engine.count_wait(one)
-            engine.count_age(one, product)
+            call.counters.count_wait(key)
+            engine.ages.count(key, product, call.counters)
             found[key] = product.shared()
         elif product is LATE:
             busy[key] = 0.0
@@ -180,7 +180,7 @@ def _standing(
 ) -> list[str]:
     """The keys, where an older value of each stands in for a load that failed; else it raises."""
     failure = made(error, call.options, engine.now(), raised=True)
-    stand = [key in kept and engine.stands_in(key, failure, kept[key]) for key in keys]
+    stand = [key in kept and engine.ages.stands_in(key, failure, kept[key]) for key in keys]
     if not all(stand):
         raise error
     return keys
@@ -205,7 +205,7 @@ def _claim_many(
             product = opened(answer, options, engine.now())
             if product is None:  # nobody can read what stands there
                 answer = yield from guard.ask("claim", key, call.tags, lease=lease, force=True)
-            elif not engine.usable(product.freshness, None, options):
+            elif not engine.ages.usable(product.freshness, None, options):
                 answer = yield from guard.ask("claim", key, call.tags, lease=lease, over=True)
         if isinstance(answer, Claim):
             claims[key] = answer
@@ -215,7 +215,7 @@ def _claim_many(
         again = yield from guard.ask("get_many", list(claims), ttl=True)
         for key, found in zip(list(claims), [] if again is AWAY else again, strict=False):
             product = found and opened(found, options, engine.now())
-            if product and engine.usable(product.freshness, kept.get(key), options):
+            if product and engine.ages.usable(product.freshness, kept.get(key), options):
                 yield from guard.ask("release", claims.pop(key))
                 busy[key] = 0.0
     return claims, busy

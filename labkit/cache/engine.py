@@ -29,15 +29,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from labkit.cache import flights
+from labkit.cache.ages import Aged, Ages
 from labkit.cache.backends.base import Busy, Claim, Found
 from labkit.cache.background import Aside, Background, EndAll
 from labkit.cache.errors import Unavailable
 from labkit.cache.flights import ABANDONED, LATE, Flights
-from labkit.cache.freshness import Freshness, State
 from labkit.cache.guard import AWAY, Guard, calls
 from labkit.cache.listening import Ear
 from labkit.cache.options import Options
-from labkit.cache.origins import note, note_age
+from labkit.cache.origins import note
 from labkit.cache.products import Product, in_memory, made, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
 from labkit.cache.steps import Apart, Ask, Join, Load
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from labkit.cache.backends.memory import Entry, MemoryTier
     from labkit.cache.flights import Flight
+    from labkit.cache.freshness import Freshness
     from labkit.cache.hot import HotKeys
     from labkit.cache.steps import Steps
     from labkit.cache.tickets import Ticket
@@ -65,8 +66,6 @@ MISSING: Final[Any] = _Missing()
 """What stands where there is no value; None is a value."""
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-
-_MOST = 10_000  # keys that are renewed at a time, and that rest
 
 
 class Call(msgspec.Struct, eq=False):
@@ -105,18 +104,6 @@ class Claiming(msgspec.Struct):
     aside: bool
 
 
-class Aged(msgspec.Struct):
-    """Values that should be loaded anew.
-
-    Attributes:
-        due: By key, those that are given out meanwhile.
-        old: By key, those that are given out only where the load fails.
-    """
-
-    due: dict[str, Product] = {}
-    old: dict[str, Product] = {}
-
-
 class Engine:
     """The tiers of one cache and what goes on between them.
 
@@ -142,9 +129,7 @@ class Engine:
     ) -> None:
         self.memory = memory
         self.now = time.monotonic if memory is None else memory.clock
-        self.renewing: set[str] = set()  # the keys that are loaded aside
-        self._resting: dict[str, float] = {}  # the keys whose load failed, and until when they rest
-        self._pause = pause
+        self.ages = Ages(self.now, pause)
         self.hot = hot
         self._background = background
         self.stores = [Guard(store, name, pause) for name, store in stores.items()]
@@ -178,13 +163,13 @@ class Engine:
         Raises:
             Exception: The call raised, and that is remembered.
         """
-        self._count_hit(call, "memory")
+        call.counters.count_hit(call.key, "memory")
         return entry.value if entry.open is None else entry.open(entry.value)
 
     def fresh_entry(self, key: str) -> Entry | None:
         """The entry of a key in memory, where its time is not over."""
         entry = None if self.memory is None else self.memory.find(key)
-        if entry is None or entry.freshness is None or self._fresh(entry.freshness):
+        if entry is None or entry.freshness is None or self.ages.fresh(entry.freshness):
             return entry
         return None
 
@@ -205,11 +190,11 @@ class Engine:
         if entry is not None:
             yield from self._slide(call, entry)
             return self.hit(entry, call)
-        product, tier = yield from self._look_up(call, self._fresh)
+        product, tier = yield from self._look_up(call, self.ages.fresh)
         if product is None:
             call.counters.misses += 1
             return default
-        self._count_hit(call, tier)
+        call.counters.count_hit(call.key, tier)
         return product.given()
 
     def load(self, call: Call, *, refresh: bool = False) -> Steps[Any]:
@@ -221,17 +206,17 @@ class Engine:
         if call.options.aging and not refresh:
             kept, tier = yield from self._kept(call)
             aged = Aged()
-            if kept is not None and self._given_out(call, kept, aged):
+            if kept is not None and self.ages.given_out(call.key, kept, call.options, aged):
                 if aged.due:
                     yield self.aside(partial(self._renew, call, kept))
-                self._count_hit(call, tier)
-                self.count_age(call, kept)
+                call.counters.count_hit(call.key, tier)
+                self.ages.count(call.key, kept, call.counters)
                 return kept.given()
             asked = tier != "memory"
         elif self._only is not None and not refresh and not self._only.rests():
-            product, _ = yield from self._read(self._only, call, self._fresh)
+            product, _ = yield from self._read(self._only, call, self.ages.fresh)
             if product is not None:
-                self._count_hit(call, self._only.name)
+                call.counters.count_hit(call.key, self._only.name)
                 return product.given()
             asked = True
         return (yield from self._load(call, refresh, asked, kept))
@@ -249,11 +234,11 @@ class Engine:
             if product is LATE:
                 return (yield from self.compute(call)).given()
             if product is not ABANDONED:
-                self.count_wait(call)
-                self.count_age(call, product)
+                call.counters.count_wait(call.key)
+                self.ages.count(call.key, product, call.counters)
                 return product.shared()
         product = yield from self._fly(call, flight, self._lead(call, refresh, asked, kept))
-        self.count_age(call, product)
+        self.ages.count(call.key, product, call.counters)
         return product.given()
 
     def _fly(self, call: Call, flight: Flight, lead: Steps[Product]) -> Steps[Product]:
@@ -297,10 +282,10 @@ class Engine:
             if memory is not None and not refresh:
                 entry = memory.find(call.key)
                 # Another load has just ended, or the value is sliding.
-                if entry is not None and self.usable(entry.freshness, kept, call.options):
+                if entry is not None and self.ages.usable(entry.freshness, kept, call.options):
                     yield from self._slide(call, entry)
                     if not aside:
-                        self._count_hit(call, "memory")
+                        call.counters.count_hit(call.key, "memory")
                     return in_memory(entry, call.options)
             found: Product | None = None
             for guard in self.stores:
@@ -319,10 +304,11 @@ class Engine:
                     break
             if found is None:
                 loaded = yield from self.compute(call, misses=not (refresh or aside))
-                note(call.key, "loaded")
                 call.counters.renewals += aside
+                if not aside:
+                    note(call.key, "loaded")
                 whole = not self.stores or (bool(claims) and claims[-1][0] is self.authority)
-                if kept is not None and self.stands_in(call.key, loaded, kept):
+                if kept is not None and self.ages.stands_in(call.key, loaded, kept):
                     yield from self._release(claims)
                     return kept
                 product = loaded
@@ -373,13 +359,13 @@ class Engine:
         over = how.kept is not None
 
         def usable(freshness: Freshness) -> bool:
-            return self.usable(freshness, how.kept, options)
+            return self.ages.usable(freshness, how.kept, options)
 
         if not how.refresh and not how.asked:
             product, needs = yield from self._read(guard, call, usable)
             if product is not None:
                 if not how.aside:
-                    self._count_hit(call, guard.name)
+                    call.counters.count_hit(call.key, guard.name)
                 return product
             force, over = force or needs == "force", over or needs == "over"
         patience = time.monotonic() + options.lease
@@ -396,7 +382,7 @@ class Engine:
                         if isinstance(got, Claim):
                             yield from guard.ask("release", got)
                         if not how.aside:
-                            self._count_found(call, guard, waited)
+                            call.counters.count_found(call.key, guard.name, waited)
                         return product
             if got is AWAY:
                 return None
@@ -407,10 +393,10 @@ class Engine:
                 if product is None:
                     force = True
                     continue
-                if not self.usable(product.freshness, how.kept, options):
+                if not self.ages.usable(product.freshness, how.kept, options):
                     over = True
                     continue
-                self._count_found(call, guard, waited)
+                call.counters.count_found(call.key, guard.name, waited)
                 return product
             assert isinstance(got, Busy)
             left = patience - time.monotonic()
@@ -497,10 +483,10 @@ class Engine:
                 product = None if entry.freshness is None else in_memory(entry, options)
                 if product is None:
                     found[key] = self.hit(entry, one)
-                elif self._given_out(one, product, aged):
+                elif self.ages.given_out(key, product, options, aged):
                     found[key] = product.given()
-                    self._count_hit(one, "memory")
-                    self.count_age(one, product)
+                    one.counters.count_hit(one.key, "memory")
+                    self.ages.count(one.key, product, one.counters)
             missing = [key for key in missing if key not in found]
             if missing and self._listens and not self.listening:
                 yield from self._listen()
@@ -517,12 +503,12 @@ class Engine:
                 for key, answer in zip(missing, answers, strict=True):
                     stored = answer and opened(answer, options, self.now())
                     one = Call(key, (), options, counters)
-                    if stored is None or not self._given_out(one, stored, aged):
+                    if stored is None or not self.ages.given_out(key, stored, options, aged):
                         absent.append(key)
                         continue
                     found[key] = stored.given()
-                    self._count_hit(one, guard.name)
-                    self.count_age(one, stored)
+                    one.counters.count_hit(one.key, guard.name)
+                    self.ages.count(one.key, stored, one.counters)
                     if memory is not None:
                         self.remember(tickets[key], stored, one, whole=True)
                 missing = absent
@@ -533,21 +519,10 @@ class Engine:
 
     # --- Values that have an age
 
-    def _fresh(self, freshness: Freshness) -> bool:
-        return freshness.until > self.now()
-
-    def usable(self, freshness: Freshness | None, kept: Product | None, options: Options) -> bool:
-        """Whether a value will do for a caller who has loaded nothing yet, and knows of `kept`."""
-        if freshness is None:
-            return True
-        if kept is not None and kept.freshness is not None:
-            return self._fresh(freshness) and freshness.written != kept.freshness.written
-        return freshness.until + options.stale_while_revalidate > self.now()
-
     def loaded_since(self, key: str, kept: Product | None, options: Options) -> bool:
         """Whether there is a value in memory by now that will do."""
         entry = None if self.memory is None else self.memory.peek(key)
-        return entry is not None and self.usable(entry.freshness, kept, options)
+        return entry is not None and self.ages.usable(entry.freshness, kept, options)
 
     def aside(self, steps: Callable[[], Steps[None]]) -> Aside:
         """A step that begins an operation, and does not wait for it."""
@@ -557,33 +532,12 @@ class Engine:
         """What the nearest tier has that may be given out, if only where a load fails; its name."""
 
         def lives(freshness: Freshness) -> bool:
-            return freshness.until + call.options.window > self.now()
+            return self.ages.lives(freshness, call.options)
 
         entry = None if self.memory is None else self.memory.find(call.key)
         if entry is not None and (entry.freshness is None or lives(entry.freshness)):
             return in_memory(entry, call.options), "memory"
         return (yield from self._look_up(call, lives))
-
-    def _given_out(self, call: Call, product: Product, aged: Aged | None) -> bool:
-        """Whether a value is given out as it is; what should be loaded anew is put into `aged`."""
-        freshness = product.freshness
-        if freshness is None:
-            return True
-        state = freshness.state(call.options, self.now())
-        if aged is None:  # there is no loader
-            return state in (State.FRESH, State.DUE)
-        if state is State.GONE:
-            return False
-        resting = self.rests(call.key)
-        if state is State.OLD and not resting:
-            aged.old[call.key] = product
-            return False
-        renewing = self.renewing
-        taken = resting or call.key in renewing or len(renewing) >= _MOST
-        if state is not State.FRESH and not taken:
-            renewing.add(call.key)
-            aged.due[call.key] = product
-        return True
 
     def _renew(self, call: Call, kept: Product) -> Steps[None]:
         """Load a value anew while callers are given the one that is there."""
@@ -593,58 +547,7 @@ class Engine:
                 lead = self._lead(call, False, self.memory is None, kept, aside=True)
                 yield from self._fly(call, flight, lead)
         finally:
-            self.renewing.discard(call.key)
-
-    def stands_in(self, key: str, product: Product, kept: Product) -> bool:
-        """Whether an older value stands in for what a load came to; its loader then rests.
-
-        An error that is to be remembered is an answer like any other.
-        """
-        if not product.raised or product.ttl != 0:
-            return False
-        if len(self._resting) >= _MOST:
-            self._resting.clear()
-        self._resting[key] = self.now() + self._pause
-        assert kept.freshness is not None
-        return kept.freshness.until + kept.freshness.window > self.now()
-
-    def rests(self, key: str) -> bool:
-        """Whether the last load of a key failed a moment ago."""
-        until = self._resting.get(key)
-        if until is None:
-            return False
-        if until <= self.now():
-            self._resting.pop(key, None)
-            return False
-        return True
-
-    # --- Counting
-
-    def _count_hit(self, call: Call, tier: str) -> None:
-        note(call.key, tier)
-        if tier == "memory":
-            call.counters.memory_hits += 1
-        else:
-            call.counters.store_hits[tier] += 1
-
-    def _count_found(self, call: Call, guard: Guard, waited: bool) -> None:
-        """Count a value that was there by the time of the claim."""
-        if waited:
-            self.count_wait(call)
-        else:
-            self._count_hit(call, guard.name)
-
-    def count_wait(self, call: Call) -> None:
-        """Count a value that somebody else has loaded meanwhile."""
-        note(call.key, "waited")
-        call.counters.waits += 1
-
-    def count_age(self, call: Call, product: Product) -> None:
-        """Count a value that is given out after its time."""
-        if product.freshness and (age := self.now() - product.freshness.until) >= 0:
-            call.counters.stale += 1
-            call.counters.stale_times.append(age)
-            note_age(call.key, age)
+            self.ages.renewed([call.key])
 
     # --- Writing
 
@@ -860,7 +763,7 @@ class Engine:
         self._feed = None
         self.listening = False
         self._background.forget_parent()
-        self.renewing.clear()
+        self.ages.forget()
         self.flights.forget()
         self.tickets = Tickets()
         for guard in self.stores:
@@ -871,7 +774,7 @@ class Engine:
     def close(self) -> Steps[None]:
         """Stop listening and close the stores."""
         yield EndAll(self._background)
-        self.renewing.clear()
+        self.ages.forget()
         feed, self._feed = self._feed, None
         if feed is not None:
             yield Apart(feed.close)

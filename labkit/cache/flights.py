@@ -58,7 +58,7 @@ class Flight:
         """The outcome, or LATE; for a caller that has joined."""
         future = asyncio.wrap_future(self._join())
         try:
-            # Not wait_for, which on Python 3.11 swallows a cancellation that comes with the outcome.
+            # Not wait_for: on Python 3.11 it swallows a cancellation that meets the outcome.
             async with asyncio.timeout(seconds):
                 return await future
         except TimeoutError:

@@ -10,6 +10,8 @@ import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from labkit.cache.origins import note, note_age
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -55,6 +57,32 @@ class Counters:
         self.load_seconds = 0.0
         self.load_times: deque[float] = deque(maxlen=_SAMPLES)
         self.store_times: dict[str, deque[float]] = {n: deque(maxlen=_SAMPLES) for n in stores}
+
+    def count_hit(self, key: str, tier: str) -> None:
+        """Count a value that a tier had."""
+        note(key, tier)
+        if tier == "memory":
+            self.memory_hits += 1
+        else:
+            self.store_hits[tier] += 1
+
+    def count_wait(self, key: str) -> None:
+        """Count a value that somebody else has loaded meanwhile."""
+        note(key, "waited")
+        self.waits += 1
+
+    def count_found(self, key: str, tier: str, waited: bool) -> None:
+        """Count a value that was there by the time of the claim."""
+        if waited:
+            self.count_wait(key)
+        else:
+            self.count_hit(key, tier)
+
+    def count_stale(self, key: str, seconds: float) -> None:
+        """Count a value that was given out so long after its time."""
+        note_age(key, seconds)
+        self.stale += 1
+        self.stale_times.append(seconds)
 
     def loaded(self, seconds: float, *, failed: bool) -> None:
         """Count a load."""
