@@ -12,7 +12,7 @@ from tests.project import PROJECT
 def test_the_examples_of_the_guide_run() -> None:
     guide = (PROJECT / "docs" / "cache.md").read_text("utf-8")
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```", guide)
-    assert len(blocks) == 5
+    assert len(blocks) == 10
     result = subprocess.run(
         [sys.executable, "-c", "\n".join(blocks)], capture_output=True, text=True, check=False
     )
@@ -25,4 +25,9 @@ def test_the_examples_of_the_guide_run() -> None:
         "1 {'memory': 1, 'redis': 0}",
     ]
     assert "{'a': 1, 'b': None}" in printed
+    assert "Ferry is back {1: 'Ferry is back', 2: 'Bridge is shut'}" in printed
+    assert "Ferry is late None 1" in printed
+    assert "<p>At noon ...</p>" in printed
+    assert "True False" in printed
+    assert printed[printed.index("True False") + 1] == "1"
     assert printed[-1].startswith("labkit_cache_hits_total{")
