@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from labkit.site.replay import Design
 
-_STEP = 0.05  # seconds between two points of the chart
+_STEP = 0.1  # seconds between two points of the chart
 
 
 class Rush(NamedTuple):
