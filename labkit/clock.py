@@ -103,8 +103,8 @@ class FakeClock:
         return f"FakeClock({self._now!r})"
 
 
-def simulate(main: Callable[[], Coroutine[Any, Any, T]], clock: FakeClock) -> T:
-    """Run `async` code in the time of a clock: whoever sleeps wakes at once, and it is later.
+def run_in_virtual_time(main: Callable[[], Coroutine[Any, Any, T]], clock: FakeClock) -> T:
+    """Run `async` code in the time of a clock: whoever sleeps wakes at once, and later.
 
     Nobody waits for real, and every run is the same: a day of a site takes as long as its work. The
     code must not wait for anything outside, such as a thread or a socket, since time goes on
@@ -122,7 +122,7 @@ def simulate(main: Callable[[], Coroutine[Any, Any, T]], clock: FakeClock) -> T:
         >>> async def nap() -> str:
         ...     await asyncio.sleep(3600)
         ...     return "rested"
-        >>> simulate(nap, clock), clock()
+        >>> run_in_virtual_time(nap, clock), clock()
         ('rested', 3600.0)
     """
 

@@ -208,13 +208,15 @@ def to_log(events: Iterable[Event]) -> Iterator[str]:
     for event in events:
         if event.kind not in ("view", "crawl", "probe"):
             continue
-        status = 404 if event.kind == "probe" else 200
+        status, size = 404, 431
+        if event.kind != "probe":
+            status, size = 200, 4_000 + 37 * event.article % 9_000  # about what a page has
         # An address for documentation, another one for those who are no readers.
         host = f"203.0.113.{int(event.at * 1000) % 254 + 1}"
         if event.kind != "view":
             host = "198.51.100.7" if event.kind == "crawl" else "198.51.100.66"
         request = f"GET /articles/{event.article} HTTP/1.1"
-        yield f'{host} - - [{_logged(DAY + event.at)}] "{request}" {status} -'
+        yield f'{host} - - [{_logged(DAY + event.at)}] "{request}" {status} {size}'
 
 
 def _logged(moment: float) -> str:

@@ -26,7 +26,7 @@ from labkit.cache import (
     RefreshAhead,
 )
 from labkit.cache.known import KnownSet
-from labkit.clock import FakeClock, simulate
+from labkit.clock import FakeClock, run_in_virtual_time
 from labkit.newsroom import Article, Author
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def replay(
         with newsroom.open("sqlite://", articles=articles, seed=seed) as db:
             day = _Day(db, design, clock)
             with db.counting() as count:
-                simulate(lambda: day.play(events), clock)
+                run_in_virtual_time(lambda: day.play(events), clock)
             return day.figures(count.reads, count.rows)
     finally:
         random.setstate(state)

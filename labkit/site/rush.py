@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.cache import AsyncCache, FunctionSource, MemoryTier
-from labkit.clock import FakeClock, simulate
+from labkit.clock import FakeClock, run_in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ def rush(
     state = random.getstate()
     random.seed(seed)
     try:
-        simulate(play, clock)
+        run_in_virtual_time(play, clock)
     finally:
         random.setstate(state)
     return Rush(loads, at_once, len(waits), round(max(waits, default=0.0), 3), moments)

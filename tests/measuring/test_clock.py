@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from labkit import CommandLog, LocalServer
-from labkit.clock import FakeClock, Forwarded, duration, fast_forward, simulate
+from labkit.clock import FakeClock, Forwarded, duration, fast_forward, run_in_virtual_time
 from tests.scale import times
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ def test_sleepers_wake_in_their_order_and_nobody_waits() -> None:
         await asyncio.gather(sleeper("late", 86_400), sleeper("early", 0.25), sleeper("same", 0.25))
         return "done"
 
-    assert simulate(main, clock) == "done"
+    assert run_in_virtual_time(main, clock) == "done"
     assert woken == [("early", 100.25), ("same", 100.25), ("late", 86_500.0)]
 
 
@@ -302,7 +302,7 @@ def test_time_outs_go_by_the_simulated_clock() -> None:
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
-        simulate(main, clock)
+        run_in_virtual_time(main, clock)
     assert clock() == 3600
 
 
@@ -313,7 +313,7 @@ def test_simulated_time_can_be_had_inside_a_running_loop() -> None:
         await asyncio.sleep(60)
 
     async def notebook() -> None:
-        simulate(inner, clock)
+        run_in_virtual_time(inner, clock)
 
     asyncio.run(notebook())
     assert clock() == 60
@@ -323,4 +323,4 @@ def test_threads_may_still_call_in() -> None:
     async def main() -> int:
         return await asyncio.to_thread(lambda: 7)
 
-    assert simulate(main, FakeClock()) == 7
+    assert run_in_virtual_time(main, FakeClock()) == 7
