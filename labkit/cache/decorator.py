@@ -167,7 +167,9 @@ class Recipe(Generic[P, R]):
         """The value of a call that the fast dictionary does not have."""
         call = self.call(args, kwargs)
         entry = self._entry(call, fast_key)
-        return self.engine.hit(entry, call) if entry else self._run(self.engine.load(call))
+        if entry is not None:
+            return self.engine.hit(entry, self.counters)
+        return self._run(self.engine.load(call))
 
     async def slow_async(
         self, fast_key: tuple[Any, ...] | None, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -175,7 +177,9 @@ class Recipe(Generic[P, R]):
         """The value of a call that the fast dictionary does not have."""
         call = self.call(args, kwargs)
         entry = self._entry(call, fast_key)
-        return self.engine.hit(entry, call) if entry else await self._run(self.engine.load(call))
+        if entry is not None:
+            return self.engine.hit(entry, self.counters)
+        return await self._run(self.engine.load(call))
 
     def _entry(self, call: Call, fast_key: tuple[Any, ...] | None) -> Entry | None:
         """The entry in memory; it is put into the fast dictionary where it may stand there."""

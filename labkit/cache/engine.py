@@ -157,13 +157,13 @@ class Engine:
 
     # --- Reading
 
-    def hit(self, entry: Entry, call: Call) -> Any:
+    def hit(self, entry: Entry, counters: Counters) -> Any:
         """The value of an entry that was found in memory.
 
         Raises:
             Exception: The call raised, and that is remembered.
         """
-        call.counters.count_hit(call.key, "memory")
+        counters.count_hit(entry.key, "memory")
         return entry.value if entry.open is None else entry.open(entry.value)
 
     def fresh_entry(self, key: str) -> Entry | None:
@@ -189,7 +189,7 @@ class Engine:
         entry = self.fresh_entry(call.key)
         if entry is not None:
             yield from self._slide(call, entry)
-            return self.hit(entry, call)
+            return self.hit(entry, call.counters)
         product, tier = yield from self._look_up(call, self.ages.fresh)
         if product is None:
             call.counters.misses += 1
@@ -199,6 +199,10 @@ class Engine:
 
     def load(self, call: Call, *, refresh: bool = False) -> Steps[Any]:
         """The value of a key, loaded where no tier has it, once for all who ask meanwhile."""
+        if not refresh and not call.options.sliding:
+            entry = self.sure_entry(call.key)
+            if entry is not None:
+                return self.hit(entry, call.counters)
         if self.hot is not None:
             self.hot.count(call.key)
         asked = False
@@ -482,7 +486,7 @@ class Engine:
                 one = Call(key, (), options, counters)
                 product = None if entry.freshness is None else in_memory(entry, options)
                 if product is None:
-                    found[key] = self.hit(entry, one)
+                    found[key] = self.hit(entry, counters)
                 elif self.ages.given_out(key, product, options, aged):
                     found[key] = product.given()
                     one.counters.count_hit(one.key, "memory")

@@ -148,13 +148,17 @@ class Strategy(Generic[C, K, V]):
         Raises:
             Exception: What the source raised, where no older value may stand in.
         """
+        if not self._awaited:  # a hit in memory needs none of what follows
+            entry = self._engine.sure_entry(self.key(key))
+            if entry is not None:
+                return self._engine.hit(entry, self._counters)
         return self._run(self._get(key))
 
     def _get(self, key: K) -> Steps[Any]:
         call = self._call(key)
-        entry = self._engine.sure_entry(call.key)
+        entry = self._engine.sure_entry(call.key) if self._awaited else None
         if entry is not None:
-            return self._engine.hit(entry, call)
+            return self._engine.hit(entry, self._counters)
         if (yield from self._unknown([key])):
             return None
         return (yield from self._value(call))
