@@ -27,6 +27,17 @@ Lessons = Annotated[
 ]
 
 
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0)]
+RedisURL = Annotated[
+    str | None,
+    typer.Option(
+        help="The URL of a Redis server; without it LABKIT_REDIS_URL's, or one of its own."
+    ),
+]
+LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(
     context: typer.Context,
@@ -132,14 +143,9 @@ def serve() -> None:
 
 @serve_app.command("leaderboard")
 def serve_leaderboard(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0)] = 8000,
-    redis: Annotated[
-        str | None,
-        typer.Option(
-            help="The URL of a Redis server; without it LABKIT_REDIS_URL's, or one of its own."
-        ),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    redis: RedisURL = None,
     key: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,16 +161,13 @@ def serve_leaderboard(
         list[str] | None, typer.Option(help="An origin whose pages may use the service.")
     ] = None,
     prefix: Annotated[str, typer.Option(help="Put before every path, such as /v1.")] = "",
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: LogLevel = "info",
 ) -> None:
     """Serve leaderboards over HTTP: REST, Server-Sent Events and WebSocket."""
     try:
         from labkit.leaderboard.api import command
     except ModuleNotFoundError as error:
-        _fail(
-            f"{error.name} is missing: make install brings it, and so does pip install '.[api]' in "
-            "a copy of the project"
-        )
+        _miss(error, "api")
     try:
         command.run(
             host=host,
@@ -178,6 +181,62 @@ def serve_leaderboard(
         )
     except (ValueError, OSError, CannotConnect) as error:
         _fail(str(error))
+
+
+@serve_app.command("newsroom")
+def serve_newsroom(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    redis: RedisURL = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="The URL of a database, such as sqlite:///news.db; without it "
+            "LABKIT_DATABASE_URL's, or one in memory."
+        ),
+    ] = None,
+    articles: Annotated[
+        int, typer.Option(help="How many articles an empty database gets.", min=0)
+    ] = 2000,
+    latency: Annotated[
+        str, typer.Option(help="How long each read of the database takes more, such as 20ms.")
+    ] = "0s",
+    editable: Annotated[bool, typer.Option("--editable", help="Let articles be edited.")] = False,
+    editor_key: Annotated[
+        str | None,
+        typer.Option(
+            help="What editors have to show. Other users of this machine can see it: the "
+            "environment variable LABKIT_EDITOR_KEY hides it."
+        ),
+    ] = None,
+    log_level: LogLevel = "info",
+) -> None:
+    """Serve a news site whose pages come out of the cache, and say so."""
+    try:
+        from labkit.site import command
+    except ModuleNotFoundError as error:
+        _miss(error, "api,news")
+    try:
+        command.run(
+            host=host,
+            port=port,
+            redis=redis,
+            database=database,
+            articles=articles,
+            latency=latency,
+            editable=editable,
+            editor_key=editor_key,
+            log_level=log_level,
+        )
+    except (ValueError, OSError, CannotConnect) as error:
+        _fail(str(error))
+
+
+def _miss(error: ModuleNotFoundError, extras: str) -> NoReturn:
+    _fail(
+        f"{error.name} is missing: make install brings it, and so does pip install '.[{extras}]' "
+        "in a copy of the project"
+    )
 
 
 def _fail(sentence: str) -> NoReturn:

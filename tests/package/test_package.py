@@ -60,6 +60,21 @@ def test_the_parts_do_not_know_each_other(part: str) -> None:
         assert not [name for name in imported(path) if name.startswith(others)], path
 
 
+def test_the_site_joins_the_newsroom_and_the_cache_and_stands_on_nothing_else() -> None:
+    joins = ("labkit.site", "labkit.cache", "labkit.newsroom")
+    parts = tuple(f"labkit.{part}" for part in [*PARTS, "course"])
+    for path in (PROJECT / "labkit" / "site").rglob("*.py"):
+        known = [name for name in imported(path) if name.startswith(parts)]
+        assert not [name for name in known if not name.startswith(joins)], path
+
+
+def test_only_the_course_and_the_command_know_the_site() -> None:
+    for path in (PROJECT / "labkit").rglob("*.py"):
+        part = path.relative_to(PROJECT / "labkit").parts[0]
+        if part not in ("site", "course", "__main__.py"):
+            assert not [name for name in imported(path) if name.startswith("labkit.site")], path
+
+
 # Put together here, so that this file is not the one that is found.
 FORBIDDEN = [
     "py" + "pi.org",

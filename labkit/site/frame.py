@@ -1,0 +1,44 @@
+"""What every page of the site stands in: one document, with its style and without anything else."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+
+NAME = "The Daily Cache"
+"""What the paper is called."""
+
+LOOK = 1
+"""Which look pages have; another one makes what is cached, here and at readers', old."""
+
+
+def document(title: str, content: str, footer: str = "") -> str:
+    """A whole document.
+
+    Args:
+        title: What it is called, as HTML without tags.
+        content: What stands in it, as HTML.
+        footer: What stands below it, as HTML.
+    """
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title} – {NAME}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
+        '<a class="skip" href="#content">Skip to the content</a>\n'
+        f'<header class="masthead"><a href="/">{NAME}</a></header>\n'
+        f'<main id="content">\n{content}\n</main>\n'
+        f'<footer>{footer} <a href="/cache">How the cache is doing</a></footer>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def with_panel(text: str, panel: str) -> str:
+    """A document with a panel before its content."""
+    # Whatever people wrote is escaped: this tag stands there once.
+    head, tag, rest = text.partition("<main ")
+    return f"{head}{panel}\n{tag}{rest}"
+
+
+@functools.cache
+def _style() -> str:
+    return (resources.files("labkit.site") / "style.css").read_text("utf-8")
