@@ -81,6 +81,7 @@ def _page_versions() -> sa.Select[Any]:
         sa.select(
             articles.c.id.label("article_id"),
             articles.c.headline_version.label("headline"),
+            articles.c.topics_version.label("topics"),
             articles.c.body_version.label("body"),
             articles.c.comments_version.label("comments"),
             articles.c.author_id,

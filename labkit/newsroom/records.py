@@ -36,11 +36,12 @@ class Article(msgspec.Struct, frozen=True):
         tags: What it is about, in alphabetical order.
         published_at: When it appeared; never changes.
         updated_at: When title, section, tags or body changed last.
-        headline_version: Rises when title, section or the choice of tags changes.
+        headline_version: Rises when the title changes.
+        topics_version: Rises when the section or the choice of tags changes.
         body_version: Rises when the body changes.
         comments_version: Rises when the comments that readers see change.
         comment_count: How many comments readers see.
-        version: Rises whenever this record changes: with each of the three above, and when one of
+        version: Rises whenever this record changes: with each of the four above, and when one of
             the tags is renamed.
     """
 
@@ -53,6 +54,7 @@ class Article(msgspec.Struct, frozen=True):
     published_at: float
     updated_at: float
     headline_version: int
+    topics_version: int
     body_version: int
     comments_version: int
     comment_count: int
@@ -91,7 +93,8 @@ class PageVersions(msgspec.Struct, frozen=True):
 
     Attributes:
         article_id: The article.
-        headline: The version of its title, section and choice of tags.
+        headline: The version of its title.
+        topics: The version of its section and its choice of tags.
         body: The version of its body.
         comments: The version of the comments that readers see.
         author_id: Its author.
@@ -103,6 +106,7 @@ class PageVersions(msgspec.Struct, frozen=True):
 
     article_id: int
     headline: int
+    topics: int
     body: int
     comments: int
     author_id: int
@@ -116,8 +120,8 @@ class Change(msgspec.Struct, frozen=True):
 
     Attributes:
         id: The number of the article, author, tag or comment that was written.
-        aspects: Whose versions rose, of `"headline"`, `"body"`, `"comments"`, `"author"`, `"tag"`;
-            all those of an article or author that was deleted.
+        aspects: Whose versions rose, of `"headline"`, `"topics"`, `"body"`, `"comments"`,
+            `"author"`, `"tag"`; all those of an article or author that was deleted.
         article_id: The article whose versions rose; None where an author or a tag changed.
         author_id: Its author, or the author who changed; None where a tag changed.
     """

@@ -35,6 +35,7 @@ articles = sa.Table(
     sa.Column("published_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Column("headline_version", sa.Integer, nullable=False, default=1),
+    sa.Column("topics_version", sa.Integer, nullable=False, default=1),
     sa.Column("body_version", sa.Integer, nullable=False, default=1),
     sa.Column("comments_version", sa.Integer, nullable=False, default=1),
     sa.Column("comment_count", sa.Integer, nullable=False, default=0),

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-ALL = ("headline", "body", "comments")
+ALL = ("headline", "topics", "body", "comments")
 """The aspects of an article."""
+
+_SHOWN_IN = {"headline": {"title"}, "topics": {"section", "tags"}, "body": {"body"}}
 
 
 def edit_article(
@@ -38,11 +40,7 @@ def edit_article(
     _check_version(f"article {article_id}", row.version, if_version)
     stored = {**row._mapping, "tags": tags_of(row)}
     changed = {name: value for name, value in given.items() if value != stored[name]}
-    aspects = tuple(
-        aspect
-        for aspect, names in (("headline", {"title", "section", "tags"}), ("body", {"body"}))
-        if names & changed.keys()
-    )
+    aspects = tuple(aspect for aspect, names in _SHOWN_IN.items() if names & changed.keys())
     if aspects:
         columns = {name: value for name, value in changed.items() if name != "tags"}
         _renew(connection, article_id, aspects, updated_at=at, **columns)

@@ -8,6 +8,6 @@
 Where things are: `site` is what readers and editors do, `pages` what an article's page consists of,
 `versions` which versions it has, `numbers` which articles exist, `layouts` how else a page could be
 kept. `app` puts the site on HTTP: `reading`, `editing`, `watching` are its addresses, `answers` its
-headers, `frame` and `debug` what stands around a page. `command` and `serving` run it. `replay` and
+headers, `frame` and `debug` what stands around a page. `command` runs it. `replay` and
 `rush` try designs out.
 """

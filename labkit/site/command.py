@@ -9,9 +9,9 @@ import secrets
 from labkit import newsroom
 from labkit.connection import connect
 from labkit.newsroom import Latency
+from labkit.serving import Server, address, is_loopback, listen
 from labkit.site.app import NAMESPACE, create_app
-from labkit.site.editing import KEY_VARIABLE, Editors, is_loopback
-from labkit.site.serving import Server, address, listen
+from labkit.site.editing import KEY_VARIABLE, Editors
 
 
 def run(

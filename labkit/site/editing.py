@@ -6,7 +6,6 @@ shows it may edit. In either case the form has to be one of the site's own.
 """
 
 import hmac
-import ipaddress
 import os
 from html import escape
 from typing import Annotated
@@ -16,6 +15,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from labkit.newsroom import Article, Conflict, NotFound
+from labkit.serving import is_loopback
 from labkit.site import answers
 from labkit.site.frame import document
 from labkit.site.reading import SiteOf, nothing_there, number_of
@@ -72,16 +72,6 @@ class Editors:
             is_loopback(request.client.host) and is_loopback(_without_port(host))
         ):
             raise HTTPException(403, "Without a key, only this machine itself may edit.")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address reaches no farther than this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _without_port(host: str) -> str:

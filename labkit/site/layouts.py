@@ -6,7 +6,8 @@
 | `Hash` | one hash a page, a field a part | that field, in the hash of each page that shows it |
 | `Fragmented` | fragments, keyed by version | the versions that it raised |
 
-The first two have to ask the database which pages show a headline: all those of its author. They
+The first two have to ask the database which pages show a headline: all those of its author, where
+it is among the latest. They
 are as simple as they can be, and promise nothing where a reader and a writer meet; nor do they know
 which pages show a tag.
 """
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _TTL = 86_400  # seconds
 _MOST = 10_000  # articles of one author
+_LISTED = 5  # of them on each page
+_PARTS = {"topics": "headline"}  # where an aspect is not named as the part that shows it
 
 
 class Layout(Protocol):
@@ -289,9 +292,12 @@ def _shown(db: Newsroom, change: Change) -> list[tuple[str, list[int]]]:
     if "tag" in change.aspects:
         raise ValueError("this layout does not know which pages show a tag; use Fragmented")
     own = [] if change.article_id is None else [change.article_id]
-    parts = [(aspect, own) for aspect in change.aspects if own]
+    parts = [(_PARTS.get(aspect, aspect), own) for aspect in change.aspects if own]
     if {"headline", "author"}.intersection(change.aspects):
         assert change.author_id is not None
         theirs = [headline.id for headline in db.latest_of(change.author_id, _MOST)]
-        parts.append(("latest" if own else "author", theirs))
+        if not own:
+            parts.append(("author", theirs))
+        elif change.article_id in theirs[:_LISTED] or change.article_id not in theirs:
+            parts.append(("latest", theirs))  # it is listed on all their pages, or was deleted
     return parts

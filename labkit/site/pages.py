@@ -4,15 +4,11 @@
 | --- | --- | --- |
 | `page:17` | all that follows | the look of the site |
 | `title:17` | the headline | headline |
-| `header:17` | section, title, author, date, tags | headline; that of each tag |
+| `header:17` | section, title, author, date, tags | topics; that of each tag |
 | `author:4` | name and bio, on every page of theirs | author |
 | `body:17` | the text | body |
 | `comments:17` | the comments that readers see, and their number | comments |
 | `sidebar:4` | the author's five latest headlines, on every page of theirs | their headlines' |
-
-The choice of tags and the section belong to the version of the headline. So an edit of these alone
-renews the title, and the sidebar where it lists the article, with the pages around them, although
-they do not show it. All else that an edit renews is what shows it.
 
 `Article.updated_at` is not shown: it belongs to no version of a part.
 """
@@ -64,7 +60,7 @@ class ArticlePage:
         title = Fragment(f"title:{number}", versions.headline, self._render_title)
         header = Fragment(
             f"header:{number}",
-            (versions.headline, versions.tags),
+            (versions.topics, versions.tags),
             self._render_header,
             (title, author),
         )

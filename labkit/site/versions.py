@@ -2,7 +2,7 @@
 
 | Key | The versions of | Dropped by |
 | --- | --- | --- |
-| `article:17` | headline, body and comments; and its author and tags | writes of article 17 |
+| `article:17` | headline, topics, body, comments; its author and tags | writes of article 17 |
 | `author:4` | the author; their five latest headlines | writes of author 4 and of their headlines |
 | `topic:9` | a tag | its renaming |
 
@@ -37,11 +37,12 @@ class Own(msgspec.Struct, frozen=True):
     """What an article says about its page by itself.
 
     Attributes:
-        headline: As in `PageVersions`, and so are `body`, `comments` and `author_id`.
+        headline: As in `PageVersions`; so are `topics`, `body`, `comments` and `author_id`.
         tags: The numbers of its tags.
     """
 
     headline: int
+    topics: int
     body: int
     comments: int
     author_id: int
@@ -116,6 +117,7 @@ class Versions:
         return PageVersions(
             article_id,
             own.headline,
+            own.topics,
             own.body,
             own.comments,
             own.author_id,
@@ -129,7 +131,7 @@ class Versions:
         if read is None:
             return None
         tags = tuple(number for number, _ in read.tags)
-        return Own(read.headline, read.body, read.comments, read.author_id, tags)
+        return Own(read.headline, read.topics, read.body, read.comments, read.author_id, tags)
 
     def _load_others(self, article_id: int, _: list[str]) -> Mapping[str, Any]:
         read = self._db.page_versions(article_id)

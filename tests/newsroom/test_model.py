@@ -86,7 +86,8 @@ class Model:
         mine.update(given)
         for tag in mine["tags"]:
             self.tags.setdefault(tag, 1)
-        aspects = ["headline"] if differs & {"title", "section", "tags"} else []
+        aspects = ["headline"] if "title" in differs else []
+        aspects += ["topics"] if differs & {"section", "tags"} else []
         aspects += ["body"] if "body" in differs else []
         assert change.aspects == (self.raised(article, *aspects) if aspects else ())
         if aspects:
@@ -161,6 +162,7 @@ class Model:
             "published_at": NOW + place,
             "updated_at": NOW + place,
             "headline_version": 1,
+            "topics_version": 1,
             "body_version": 1,
             "comments_version": 1,
             "version": 1,
@@ -168,7 +170,8 @@ class Model:
 
     def delete(self, place: int) -> None:
         if (article := self.article(place)) is not None:
-            assert self.db.delete_article(article).aspects == ("headline", "body", "comments")
+            aspects = ("headline", "topics", "body", "comments")
+            assert self.db.delete_article(article).aspects == aspects
             assert self.db.article(article) is None
             del self.articles[article]
             kept = [mine for mine in self.comments.values() if mine.article_id != article]
@@ -191,8 +194,9 @@ class Model:
             assert self.db.comments(article) == in_order
             page = self.db.page_versions(article)
             assert page is not None
-            assert (page.headline, page.body, page.comments, page.author) == (
+            assert (page.headline, page.topics, page.body, page.comments, page.author) == (
                 mine.headline_version,
+                mine.topics_version,
                 mine.body_version,
                 mine.comments_version,
                 self.authors[mine.author_id].version,

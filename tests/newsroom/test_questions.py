@@ -89,6 +89,7 @@ def test_the_versions_of_a_page_are_those_of_all_it_shows(db: Newsroom) -> None:
     assert before == PageVersions(
         article_id=17,
         headline=2,
+        topics=2,
         body=1,
         comments=2,
         author_id=article.author_id,

@@ -38,6 +38,7 @@ def test_what_is_published_is_there_with_versions_of_one(db: Newsroom, story: Ar
         published_at=NOW - 50,
         updated_at=NOW - 50,
         headline_version=1,
+        topics_version=1,
         body_version=1,
         comments_version=1,
         comment_count=0,
@@ -51,10 +52,10 @@ def test_what_is_published_is_there_with_versions_of_one(db: Newsroom, story: Ar
 
 EDITS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"title": "New"}, ("headline",)),
-    ({"section": "sport"}, ("headline",)),
-    ({"tags": ["a"]}, ("headline",)),
-    ({"tags": []}, ("headline",)),
-    ({"tags": ["a", "b", "c"], "title": "New"}, ("headline",)),
+    ({"section": "sport"}, ("topics",)),
+    ({"tags": ["a"]}, ("topics",)),
+    ({"tags": []}, ("topics",)),
+    ({"tags": ["a", "b", "c"], "title": "New"}, ("headline", "topics")),
     ({"body": "New"}, ("body",)),
     ({"body": "New", "title": "New"}, ("headline", "body")),
     ({"body": "New", "title": "Title"}, ("body",)),
@@ -170,7 +171,7 @@ def test_a_deleted_article_takes_its_comments_along_and_its_number_is_not_given_
 ) -> None:
     comment = db.add_comment(story.id, "ada", "First")
     change = db.delete_article(story.id)
-    assert change == Change(story.id, ("headline", "body", "comments"), story.id, 2)
+    assert change == Change(story.id, ("headline", "topics", "body", "comments"), story.id, 2)
     assert db.article(story.id) is None
     assert db.page_versions(story.id) is None
     assert db.comments(story.id) == []

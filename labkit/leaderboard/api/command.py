@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from typing import TYPE_CHECKING
 
 from labkit.connection import connect
 from labkit.leaderboard.api.app import create_app
 from labkit.leaderboard.api.security import KEYS_VARIABLE, Keyring
-from labkit.leaderboard.api.serving import Server, address, listen
+from labkit.leaderboard.api.serving import StreamingServer
+from labkit.serving import address, is_loopback, listen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ def run(
         CannotConnect: Redis is not reached.
     """
     given = list(keys) or None
-    if not Keyring(given) and not _is_loopback(host):
+    if not Keyring(given) and not is_loopback(host):
         raise ValueError(
             f"Without an API key everybody who reaches {host} could change every board. Give keys "
             f"with --key name:scope:secret or the environment variable {KEYS_VARIABLE}, "
@@ -44,13 +44,8 @@ def run(
         redis, keys=given, rate_limit=rate_limit, cors_origins=cors_origins, prefix=prefix
     )
     connect(redis).close()  # says what is wrong in one sentence, before anything is served
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        raise OSError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Choose a --port."
-        ) from None
-    server = Server(
+    listener = listen(host, port)
+    server = StreamingServer(
         app,
         lambda: print(f"The leaderboard is at {address(listener)}, its documentation at /docs."),
         lifespan="on",
@@ -58,12 +53,3 @@ def run(
     )
     with contextlib.suppress(KeyboardInterrupt):
         server.run([listener])
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

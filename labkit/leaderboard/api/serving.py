@@ -4,50 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from labkit.leaderboard.api.app import create_app
+from labkit.serving import Server, address, listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import socket
+    from collections.abc import Iterator
 
     from fastapi import FastAPI
 
-GRACE = 5
-"""Seconds that requests under way have to end when the service stops."""
 
-
-class Server(uvicorn.Server):
-    """A server that ends the live streams before it waits for its connections to end.
-
-    Args:
-        app: An application of `create_app`.
-        ready: Called when requests are answered.
-        options: Those of `uvicorn.Config`.
-    """
-
-    def __init__(
-        self, app: FastAPI, ready: Callable[[], object] = lambda: None, **options: Any
-    ) -> None:
-        super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **options))
-        self._app = app
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell so."""
-        await super().startup(sockets)
-        self._ready()
+class StreamingServer(Server):
+    """A server that ends the live streams before it waits for its connections to end."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then everything else."""
-        self._app.state.service.live.close()
+        self.config.app.state.service.live.close()  # type: ignore[union-attr]
         await super().shutdown(sockets)
 
 
@@ -94,7 +71,7 @@ def serve(
     listener = listen(host, port)
     url = address(listener)
     started: Future[None] = Future()
-    server = Server(
+    server = StreamingServer(
         app,
         lambda: started.set_result(None),
         lifespan="off",
@@ -125,26 +102,3 @@ def _run(server: Server, app: FastAPI, listener: socket.socket, started: Future[
         if started.done():
             raise
         started.set_exception(error)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; OSError where it cannot."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, unlike that of create_server(): asyncio sends small answers at once
-    # (TCP_NODELAY) only where it knows that a socket is of TCP, and each would wait 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def address(listener: socket.socket) -> str:
-    """The URL of what listens on a socket."""
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

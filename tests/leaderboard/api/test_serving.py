@@ -20,7 +20,7 @@ from labkit import LocalServer, connect
 from labkit.leaderboard import Leaderboard
 from labkit.leaderboard.api import create_app, serve
 from labkit.leaderboard.api.security import KEYS_VARIABLE
-from labkit.leaderboard.api.serving import listen
+from labkit.serving import listen
 from tests.leaderboard.api.driver import DEADLINE, KEYS, PATIENT, Stream, in_thread
 from tests.leaderboard.api.test_live import Socket
 

@@ -1,7 +1,9 @@
-"""Running the application as a server that says when it is ready."""
+"""What labkit's services have in common: a server that says when it is ready, and its socket."""
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-_GRACE = 5  # seconds that requests under way have to end when the server stops
+GRACE = 5
+"""Seconds that requests under way have to end when a service stops."""
 
 
 class Server(uvicorn.Server):
@@ -24,8 +27,10 @@ class Server(uvicorn.Server):
         options: Those of `uvicorn.Config`.
     """
 
-    def __init__(self, app: FastAPI, ready: Callable[[], object], **options: Any) -> None:
-        super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **options))
+    def __init__(
+        self, app: FastAPI, ready: Callable[[], object] = lambda: None, **options: Any
+    ) -> None:
+        super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **options))
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -41,17 +46,22 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: It cannot; the message says what to do.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends small answers at once only where it knows that a socket is of TCP.
+    # With the protocol named, unlike that of create_server(): asyncio sends small answers at once
+    # (TCP_NODELAY) only where it knows that a socket is of TCP, and each would wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
         listener.close()
         raise OSError(
             f"Cannot listen on {host}:{port}: {error.strerror}. Choose a --port."
-        ) from None
+        ) from error
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
@@ -59,3 +69,13 @@ def address(listener: socket.socket) -> str:
     """The URL of what listens on a socket."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address reaches no farther than this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
