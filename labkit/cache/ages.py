@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,7 +42,8 @@ class Ages:
     def __init__(self, now: Callable[[], float], pause: float) -> None:
         self._now = now
         self._pause = pause
-        self._renewing: set[str] = set()
+        # Until when each key counts as being loaded: a load that never began is not waited for.
+        self._renewing: dict[str, float] = {}
         self._resting: dict[str, float] = {}
 
     def fresh(self, freshness: Freshness) -> bool:
@@ -81,15 +83,15 @@ class Ages:
         if state is State.OLD and not resting:
             aged.old[key] = product
             return False
-        taken = resting or key in self._renewing or len(self._renewing) >= _MOST
-        if state is not State.FRESH and not taken:
-            self._renewing.add(key)
+        if state is not State.FRESH and not resting and not self._is_renewed(key):
+            self._renewing[key] = self._now() + options.lease
             aged.due[key] = product
         return True
 
     def renewed(self, keys: Iterable[str]) -> None:
         """The loads of values that were due have ended, well or not."""
-        self._renewing.difference_update(keys)
+        for key in keys:
+            self._renewing.pop(key, None)
 
     def stands_in(self, key: str, loaded: Product, kept: Product) -> bool:
         """Whether an older value stands in for what a load came to; its loader then rests.
@@ -113,6 +115,14 @@ class Ages:
     def forget(self) -> None:
         """Nothing is being loaded any more."""
         self._renewing.clear()
+
+    def _is_renewed(self, key: str) -> bool:
+        """Whether somebody loads a key anew, or nobody should because so many are under way."""
+        if len(self._renewing) >= _MOST:
+            self._renewing = {
+                k: until for k, until in self._renewing.items() if until > self._now()
+            }
+        return self._renewing.get(key, -math.inf) > self._now() or len(self._renewing) >= _MOST
 
     def _rests(self, key: str) -> bool:
         """Whether the last load of a key failed a moment ago."""

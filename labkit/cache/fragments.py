@@ -26,6 +26,7 @@ from labkit.cache.batches import load_many
 from labkit.cache.engine import Call
 from labkit.cache.keys import encode
 from labkit.cache.origins import note, origins
+from labkit.cache.stats import Counters, Counts, summed
 from labkit.cache.steps import Load, run, run_async
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from labkit.cache.cache import Cache
     from labkit.cache.engine import Engine
     from labkit.cache.options import TTL, Options
-    from labkit.cache.stats import Counts
     from labkit.cache.steps import Steps
 
 C = TypeVar("C", bound="BaseCache")
@@ -134,7 +134,10 @@ class Fragments(Generic[C]):
             refresh_ahead=0.0,
             early=0.0,
         )
-        self._counters = self._engine.counters_for(name)
+        # What happens to a fragment is counted for its kind, and what to a batch for nobody.
+        self._stores = [guard.name for guard in self._engine.stores]
+        self._kinds: dict[str, Counters] = {}
+        self._batch = Counters(name, self._stores)
         self._run: Callable[[Any], Any] = run_async if isinstance(cache, AsyncCache) else run
 
     @overload
@@ -155,8 +158,12 @@ class Fragments(Generic[C]):
         return f"{self.name}:{fragment.name}:{fragment.digest}"
 
     def stats(self) -> Counts:
-        """What was counted until now, fragment by fragment."""
-        return self._counters.read()
+        """What was counted until now; the cache's statistics tell each kind by itself.
+
+        The kind of a fragment is what its name begins with: that of `header:17` is "header", and
+        stands there as `fragment:header`.
+        """
+        return summed(self.name, self._kinds.values(), self._stores)
 
     def _render(self, fragment: Fragment) -> Steps[Rendered]:
         pieces: dict[str, Piece] = {}
@@ -186,7 +193,7 @@ class Fragments(Generic[C]):
             return self._run(self._rendered([by_key[key] for key in keys], pieces))
 
         with origins() as found:
-            call = Call("", (), self._options, self._counters)
+            call = Call("", (), self._options, self._batch)
             texts = yield from load_many(self._engine, list(by_key), load, call)
         ended = perf_counter()
         for key, origin in found.items():  # for a block around this one
@@ -197,7 +204,14 @@ class Fragments(Generic[C]):
                 until = known if known and where != "waited" else ended
                 size = len(text.encode())
                 pieces[key] = Piece(by_key[key].name, key, where, until - begun, size)
+                self._counters(by_key[key]).count_found(key, where, waited=where == "waited")
         return texts
+
+    def _counters(self, fragment: Fragment) -> Counters:
+        kind = fragment.name.partition(":")[0]
+        if kind not in self._kinds:
+            self._kinds[kind] = self._engine.counters_for(f"{self.name}:{kind}")
+        return self._kinds[kind]
 
     def _rendered(
         self, missing: Sequence[Fragment], pieces: dict[str, Piece]
@@ -211,6 +225,10 @@ class Fragments(Generic[C]):
             key, parts = self.key(fragment), [texts[self.key(part)] for part in fragment.parts]
             begun = perf_counter()
             text, raised = yield Load(lambda: fragment.render(*parts))  # noqa: B023 - done at once
+            seconds = perf_counter() - begun
+            counters = self._counters(fragment)
+            counters.misses += 1
+            counters.loaded(seconds, failed=raised)
             if raised:
                 raise text
             if not isinstance(text, str):
@@ -218,7 +236,6 @@ class Fragments(Generic[C]):
                     f"the fragment {fragment.name!r} rendered {text!r}; expected a text. Coroutine "
                     "functions need an AsyncCache"
                 )
-            seconds = perf_counter() - begun
             pieces[key] = Piece(fragment.name, key, "rendered", seconds, len(text.encode()))
             texts[key] = text
         return {key: texts[key] for key in keys}

@@ -300,3 +300,10 @@ def test_they_are_counted_by_their_name(press: Press) -> None:
     assert counts.name == "fragment"
     assert counts.misses == len(TREE) + 2
     assert sum(counts.hits.values()) == 1 + 3
+    kinds = press.fragments.cache.stats().functions
+    body = kinds["fragment:body"]
+    assert (body.misses, body.loads, body.errors, sum(body.hits.values())) == (2, 2, 0, 0)
+    press.fails = {"body"}
+    with pytest.raises(ValueError, match="no body"):
+        press.view(body=3)
+    assert press.fragments.cache.stats().functions["fragment:body"].errors == 1

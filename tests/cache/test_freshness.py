@@ -146,6 +146,25 @@ def test_a_loader_that_failed_is_tried_again_after_the_pause(bed: Bed) -> None:
     assert aged.read() == 3
 
 
+def test_a_load_that_never_began_is_begun_again_after_its_lease() -> None:
+    clock = FakeClock()
+    dropped: list[Callable[[], object]] = []
+    db = Database()
+    cache = Cache(
+        [MemoryTier(clock=clock)],
+        ttl=100,
+        stale_while_revalidate=500,
+        lease=10,
+        background=dropped.append,  # and nobody carries it out
+    )
+    cache.get_or_load("k", db.load)
+    clock.advance(150)
+    for seconds, begun in ((0, 1), (5, 1), (6, 2), (5, 2)):
+        clock.advance(seconds)
+        assert cache.get_or_load("k", db.load) == 1
+        assert len(dropped) == begun
+
+
 # --- Stale if error
 
 

@@ -374,13 +374,16 @@ def test_metrics(service: Service) -> None:
     for _ in range(3):
         service.get("/articles/17")
     text = service.get("/metrics").text
-    assert 'labkit_cache_hits_total{cache="news",function="fragment",tier="memory"} 2.0' in text
+    assert (
+        'labkit_cache_hits_total{cache="news",function="fragment:page",tier="memory"} 2.0' in text
+    )
+    assert 'labkit_cache_loads_total{cache="news",function="fragment:body"} 1.0' in text
     assert 'labkit_cache_loads_total{cache="news",function="article"} 1.0' in text
 
 
 def test_the_panel_of_the_cache_is_live(service: Service) -> None:
     page = service.get("/cache")
-    assert '<th scope="row">fragment</th>' in page.text
+    assert '<th scope="row">article</th>' in page.text
     script = re.search(r"<script>(.*?)</script>", page.text, re.S)
     assert script is not None
     assert '"/cache/panel"' in script[1]
@@ -388,7 +391,8 @@ def test_the_panel_of_the_cache_is_live(service: Service) -> None:
     service.get("/articles/17")
     panel = service.get("/cache/panel").text
     assert "<html" not in panel
-    assert re.search(r'<th scope="row">fragment</th><td>7</td>', panel)
+    for kind in ("page", "title", "header", "author", "body", "comments", "sidebar"):
+        assert re.search(rf'<th scope="row">fragment:{kind}</th><td>1</td>', panel)
 
 
 # --- While Redis is away
