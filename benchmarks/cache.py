@@ -28,7 +28,14 @@ import redis.asyncio
 
 from benchmarks._pinning import pinned_server
 from labkit import LocalServer
-from labkit.cache import AsyncCache, Cache, MemoryTier, RedisTier
+from labkit.cache import (
+    AsyncCache,
+    Cache,
+    FunctionSource,
+    MemoryTier,
+    ReadThrough,
+    RedisTier,
+)
 from labkit.cache.eviction import POLICIES
 from labkit.latency import format_time, measure, percentile
 
@@ -74,6 +81,13 @@ def _in_memory(loop: asyncio.Runner) -> Iterator[str]:
             "cachebox TTL": _each(cachebox.cached(cachebox.TTLCache(10_000, TTL))(_text), numbers),
             "labkit": _each(cache.cached(_text), numbers),
             "labkit async": _each_async(loop, later.cached(_text_async), numbers),
+            "labkit, early, stale times": _each(
+                cache.cached(name="aging", early=1.0, stale_while_revalidate=60)(_text), numbers
+            ),
+            "labkit, hot keys counted": _each(Cache(ttl=TTL, hot_keys=100).cached(_text), numbers),
+            "labkit ReadThrough.get": _each(
+                ReadThrough(cache, FunctionSource(_text), name="through").get, numbers
+            ),
         },
         rounds=100,
     )
@@ -140,6 +154,9 @@ def _in_redis(server: LocalServer) -> Iterator[str]:
                 ),
                 "labkit get": _each(cache.get, keys),
                 "labkit decorated": _each(cache.cached(_article), numbers),
+                "labkit decorated, stale times": _each(
+                    cache.cached(name="aging", stale_while_revalidate=60)(_article), numbers
+                ),
                 "labkit decorated, with a key and a tag": _each(
                     cache.cached(key="a:{number}", tags=["all"])(_article), numbers
                 ),

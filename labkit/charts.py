@@ -263,9 +263,16 @@ def lines(
             axes.plot(across[name], up[name], label=_label(name), **_look(index))
         _legend(axes)
     left, right = (format_number(edge(_flat(across))) for edge in (min, max))
-    ends = [f"{name} {format_number(up[name][0])} to {format_number(up[name][-1])}" for name in up]
+    ends = [f"{name} {_course(points)}" for name, points in up.items()]
     reach = f"From {left} to {_with_unit(right, unit_x)}"
     return Chart(figure, f"{reach}, {_named_unit(y, unit_y)}: {'; '.join(ends)}.")
+
+
+def _course(points: Sequence[float]) -> str:
+    """Where a line begins and ends, and how high it rises in between."""
+    ends = f"{format_number(points[0])} to {format_number(points[-1])}"
+    peak = max(points)
+    return f"{ends}, at most {format_number(peak)}" if peak > max(points[0], points[-1]) else ends
 
 
 @contextmanager

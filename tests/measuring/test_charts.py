@@ -416,6 +416,13 @@ def test_lines_are_sorted_scaled_and_labelled() -> None:
     )
 
 
+def test_the_figures_of_a_line_tell_how_high_it_rises_in_between() -> None:
+    points = [(0, 0, "peak"), (1, 49, "peak"), (2, 0, "peak"), (0, 1, "rise"), (2, 3, "rise")]
+    frame = pd.DataFrame(points, columns=["x", "y", "by"])
+    chart = lines(frame, "x", "y", "by", unit_x="", unit_y="")
+    assert "peak 0 to 0, at most 49; rise 1 to 3" in str(chart)
+
+
 def test_lines_within_a_small_range_are_on_plain_axes() -> None:
     frame = pd.DataFrame({"minute": [1, 2, 3], "hit rate": [0.2, 0.5, 0.6], "policy": "LRU"})
     chart = lines(frame, "minute", "hit rate", "policy", unit_x="", unit_y="")
