@@ -94,6 +94,43 @@ def test_a_load_that_fails_lets_another_caller_load(
     assert client.get("loads") == "3"
 
 
+OLD = {"ttl": 100, "stale_if_error": 1000}
+STALE = {"ttl": 100, "stale_while_revalidate": 1000}
+
+
+def ask_for_old(url: str, memory: bool, options: dict[str, int]) -> list[Any]:
+    """In a process: many threads ask for a key whose time is over."""
+    with connect(url) as client, opened(url, memory=memory, **options) as cache:
+        cache.get("other")
+        together(client, PROCESSES)
+
+        def load() -> int:
+            return int(client.incr("loads"))
+
+        # The cache's end waits for what it loads in the background.
+        return in_threads(THREADS, lambda _: cache.get_or_load("k", load))
+
+
+@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.parametrize(("options", "answers"), [(OLD, {1}), (STALE, {0, 1})])
+def test_processes_load_a_key_once_when_its_time_is_over(
+    server: LocalServer,
+    client: redis.Redis,
+    pool: ProcessPoolExecutor,
+    memory: bool,
+    options: dict[str, int],
+    answers: set[int],
+) -> None:
+    with opened(server.url, memory=False, **options) as cache:
+        cache.set("k", 0)
+    fast_forward(client, 150)
+    asked = [pool.submit(ask_for_old, server.url, memory, options) for _ in range(PROCESSES)]
+    found = [value for each in asked for value in each.result(PATIENCE)]
+    assert len(found) == PROCESSES * THREADS
+    assert set(found) <= answers
+    assert client.get("loads") == "1"
+
+
 # --- Processes that end
 
 
