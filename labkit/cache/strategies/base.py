@@ -1,30 +1,11 @@
-"""How an application reads through a cache: three strategies over one `Source`, one interface.
-
-| Strategy | On a miss | Many who miss at once | Near the end of its time |
-| --- | --- | --- | --- |
-| `CacheAside` | the caller loads, and then puts | each loads | nothing |
-| `ReadThrough` | the cache loads | one loads, the others wait for it | as its options say |
-| `RefreshAhead` | as `ReadThrough` | as `ReadThrough` | a read has it loaded in the background |
-
-All three write to the source first, and then invalidate. What a reader may see after that:
-
-| Strategy | A value from before the write |
-| --- | --- |
-| `CacheAside` | until its time is over: a reader that loaded it earlier may put it there later |
-| `ReadThrough`, `RefreshAhead` | never, once `save` has returned: such a load is refused |
-
-The cache is a `Cache` or an `AsyncCache`; with the latter every method returns an awaitable. The
-source may be of either kind: what blocks is asked in threads where the cache does not.
-"""
+"""What all strategies have in common: names, options, reading, invalidating."""
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from labkit.cache.aio import AsyncCache
-from labkit.cache.batches import load_many
-from labkit.cache.engine import MISSING, Call
+from labkit.cache.engine import Call
 from labkit.cache.keys import encode
 from labkit.cache.options import checked_tags
 from labkit.cache.sources.base import asynchronous, blocking
@@ -302,79 +283,3 @@ class Strategy(Generic[C, K, V]):
                     unknown.add(key)
             self.turned_away += len(unknown)
         return unknown
-
-
-class CacheAside(Strategy[C, K, V]):
-    """The caller looks into the cache, and on a miss loads and puts the value there itself.
-
-    This is what most applications write by hand. Nothing is promised at the edges: callers who miss
-    at the same time load each for themselves, and one who loaded before a write may put the older
-    value there after it, where it stays until its time is over.
-
-    Raises:
-        ValueError: `stale_while_revalidate` or its like was given: nothing is loaded aside.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self._options.aging:
-            raise ValueError(
-                "CacheAside loads on a miss and at no other time; leave out refresh_ahead, early "
-                "and the stale times, or use ReadThrough"
-            )
-
-    def _value(self, call: Call) -> Steps[V | None]:
-        value = yield from self._engine.get(call, MISSING)
-        if value is MISSING:
-            assert call.loader is not None
-            value, raised, _ = yield from self._engine.run(call.loader, call, misses=0)
-            if raised:
-                raise value
-            yield from self._engine.set(call, value)
-        return value  # type: ignore[no-any-return]
-
-    def _values(self, named: dict[str, K], call: Call) -> Steps[dict[str, V | None]]:
-        found = yield from self._engine.look_up_many(list(named), call)
-        missing = [text for text in named if text not in found]
-        if missing:
-            loader = functools.partial(self._load_many, named, missing)
-            values, raised, _ = yield from self._engine.run(loader, call, len(missing))
-            if raised:
-                raise values
-            yield from self._engine.set_many(values, call)
-            found |= values
-        return found
-
-
-class ReadThrough(Strategy[C, K, V]):
-    """The cache loads what it does not have: the application knows the cache alone.
-
-    Example:
-        >>> from labkit.cache import Cache, FunctionSource
-        >>> squares = ReadThrough(Cache(), FunctionSource(lambda n: n * n), name="square")
-        >>> squares.get(7), squares.get(7), squares.stats().loads
-        (49, 49, 1)
-    """
-
-    def _value(self, call: Call) -> Steps[V | None]:
-        value: V | None = yield from self._engine.load(call)
-        return value
-
-    def _values(self, named: dict[str, K], call: Call) -> Steps[dict[str, V | None]]:
-        loader = functools.partial(self._load_many, named)
-        return (yield from load_many(self._engine, list(named), loader, call))
-
-
-class RefreshAhead(ReadThrough[C, K, V]):
-    """`ReadThrough` that has a value loaded in the background shortly before its time is over.
-
-    What is read often is never waited for; what nobody reads any more goes as it always did.
-
-    Args:
-        *args: As in `ReadThrough`.
-        ahead: In which last share of its time a value that is read is loaded anew.
-        **kwargs: As in `ReadThrough`.
-    """
-
-    def __init__(self, *args: Any, ahead: float = 0.2, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, refresh_ahead=ahead)
