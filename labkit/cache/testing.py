@@ -471,6 +471,37 @@ class StoreContract:
         assert self.read(store, "k", ["t"]) == b"2"
         self.claim(store, "no value", over=True)
 
+    def test_a_claim_to_write_drops_the_value_that_is_there(self, store: Any) -> None:
+        self.call(store.set("k", b"1", NEVER, ["t"]))
+        claim = self.claim(store, "k", ["t"], write=True)
+        assert self.read(store, "k", ["t"]) is None
+        assert self.busy(store, "k")
+        assert self.call(store.fill(claim, b"2", 100)) is True
+        assert self.read(store, "k", ["t"]) == b"2"
+        self.call(store.release(self.claim(store, "k", ["t"], write=True)))
+        assert self.read(store, "k", ["t"]) is None
+        self.claim(store, "no value", write=True)
+
+    def test_a_claim_to_write_waits_for_the_load_that_is_under_way(self, store: Any) -> None:
+        self.call(store.set("k", b"1"))
+        load = self.claim(store, "k", over=True)
+        answer = self.call(store.claim("k", lease=NEVER, write=True))
+        assert isinstance(answer, Busy)
+        assert self.read(store, "k") == b"1"
+        assert self.call(store.fill(load, b"2")) is True
+        self.claim(store, "k", write=True)
+
+    def test_nobody_takes_a_claim_to_write_away(self, store: Any) -> None:
+        claim = self.claim(store, "k", ["t"], lease=100, write=True)
+        for how in ({}, {"force": True}, {"over": True}, {"write": True}):
+            answer = self.call(store.claim("k", ["t"], lease=NEVER, **how))
+            assert isinstance(answer, Busy), how
+            assert answer.seconds == about(100)
+        assert self.call(store.fill(claim, b"1")) is True
+        self.claim(store, "k", ["t"], lease=100, write=True)
+        self.pass_time(150)
+        self.claim(store, "k", ["t"], write=True)
+
     def test_several_claims_over_values_are_each_as_one(self, store: Any) -> None:
         self.call(store.set("stored", b"1"))
         self.claim(store, "taken")
@@ -724,6 +755,7 @@ STEPS = (
     *("claim", "claim", "claim", "fill", "fill", "release", "pass_time"),
 )
 TIMES = (50.0, 150.0, 250.0)  # time passes by the hundred: what has expired is never in doubt
+HOWS: tuple[tuple[str, ...], ...] = ((), (), (), ("force",), ("over",), ("write",))  # of a claim
 MODEL_KEYS = ("a", "ab", "b")
 MODEL_TAGS = ("t", "u")
 
@@ -745,6 +777,7 @@ class Load:
     claim: Claim
     until: float
     sound: bool | None = True  # whether a fill counts; None: the store may choose
+    writes: bool = False
 
 
 class Walk:
@@ -821,15 +854,16 @@ class Walk:
 
     def claim(self) -> None:
         key, lease = self._key(), self._random.choice(TIMES)
-        force, over = self._random.random() < 0.2, self._random.random() < 0.2
+        how = self._random.choice(HOWS)
         value, holder = self._shown(key), self._holders.get(key)
         tags = value.tags if value else self._some(MODEL_TAGS)
-        answer = self._do("claim", key, tags, lease=lease, force=force, over=over)
-        if value and not (force or over):
+        answer = self._do("claim", key, tags, lease=lease, **dict.fromkeys(how, True))
+        if value and not how:
             assert isinstance(answer, Found)
             assert answer.payload == value.payload
             return
-        if holder and holder.until > self._now and not force:
+        forced = how == ("force",) and not (holder and holder.writes)
+        if holder and holder.until > self._now and not forced:
             # One that has lost its right may count as long as its lease, or not.
             assert isinstance(answer, Busy) or not holder.sound
             if isinstance(answer, Busy):
@@ -838,7 +872,9 @@ class Walk:
         assert isinstance(answer, Claim)
         if holder:
             holder.sound = False
-        self._holders[key] = Load(answer, self._now + lease)
+        if how == ("write",):
+            self._values.pop(key, None)
+        self._holders[key] = Load(answer, self._now + lease, writes=how == ("write",))
         self._loads.append(self._holders[key])
 
     def fill(self) -> None:

@@ -98,14 +98,25 @@ class DictStore:
         self.delete_prefix("")
 
     def claim(
-        self, key: str, tags: Words = (), *, lease: float, force: bool = False, over: bool = False
+        self,
+        key: str,
+        tags: Words = (),
+        *,
+        lease: float,
+        force: bool = False,
+        over: bool = False,
+        write: bool = False,
     ) -> Claim | Busy | Found:
         with self._lock:
-            if not (force or over) and (found := self.get(key, ttl=True)):
+            if not (force or over or write) and (found := self.get(key, ttl=True)):
                 return found
-            if not force and (left := self._lease(key)[1]) > 0:
+            holder, left = self._lease(key)
+            if holder and not (force and holder.proof != "write"):
                 return Busy(left)
-            claim = Claim(key, tuple(tags), secrets.token_bytes(16))
+            if write:
+                self._values.pop(key, None)
+            token = secrets.token_bytes(16)
+            claim = Claim(key, tuple(tags), token, "write" if write else None)
             self._leases[key] = (claim, self._until(lease))
             return claim
 

@@ -8,8 +8,8 @@ Three rules make a store more than a dictionary:
 
 * **Generations.** A value is stored with tags. `drop_tags` makes every value with one of them
   unreadable from then on, `clear` every value of the namespace.
-* **Claims.** `claim` gives one caller at a time, of all processes, the right to load a key, for a
-  lease at most. Others are told that it is busy, and `wait` until it ends.
+* **Claims.** `claim` gives one caller at a time, of all processes, the right to load a key, or to
+  write it, for a lease at most. Others are told that it is busy, and `wait` until it ends.
 * **Fences.** `fill` stores what a claim loaded, unless since the claim its lease has run out, its
   key was set or deleted, one of its tags dropped, a prefix of it deleted or the namespace cleared.
 
@@ -136,6 +136,7 @@ class Store(Protocol):
         lease: float,
         force: bool = False,
         over: bool = False,
+        write: bool = False,
     ) -> Claim | Busy | Found | Awaitable[Claim | Busy | Found]:
         """Take the right to load a key for `lease` seconds, or say why not.
 
@@ -143,9 +144,11 @@ class Store(Protocol):
             key: The key.
             tags: The tags that the value will carry.
             lease: Seconds after which somebody else may load it.
-            force: Take it whoever has it, and whatever is stored.
+            force: Take it whatever is stored, and whoever has it to load.
             over: Take it whatever is stored, but not from somebody who has it. A value that is
                 there stays until the claim is filled.
+            write: Take it to write: as `over` does, but the value that is there goes, and no
+                `force` takes the claim away.
 
         Returns:
             The claim, `Busy`, or the value where there is one by now.

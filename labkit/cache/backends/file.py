@@ -44,6 +44,7 @@ _COUNTS = """expires > ? AND NOT EXISTS (
 _READABLE = f"space = {_SPACE} AND key = ? AND {_COUNTS}"
 _GET = f"SELECT payload, expires, tags FROM entries WHERE {_READABLE}"
 _HELD = f"SELECT token, until FROM leases WHERE space = {_SPACE} AND key = ? AND until > ?"
+_LOADS, _WRITES = b"L", b"W"  # what the tokens of claims begin with
 _END = f"DELETE FROM leases WHERE space = {_SPACE} AND key = ?"
 # A key that starts with a prefix lies below the prefix and 0xFF, which is no byte of UTF-8.
 _STARTS = f"space = {_SPACE} AND key >= ? AND key < ?"
@@ -233,10 +234,11 @@ class FileStore:
         lease: float,
         force: bool = False,
         over: bool = False,
+        write: bool = False,
     ) -> Claim | Busy | Found:
         """Take the right to load a key for `lease` seconds, or say why not."""
         with self._lines.transaction() as db:
-            return self._claim(db, key, tuple(tags), lease, force, over)
+            return self._claim(db, key, tuple(tags), lease, force, over, write)
 
     def claim_many(
         self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float, over: bool = False
@@ -253,14 +255,18 @@ class FileStore:
         lease: float,
         force: bool,
         over: bool,
+        write: bool = False,
     ) -> Claim | Busy | Found:
-        if not (force or over) and (found := self._found(db, key, ttl=True)):
+        if not (force or over or write) and (found := self._found(db, key, ttl=True)):
             return found
         now = self._now()
         held = db.execute(_HELD, (self._name, _bytes(key), now)).fetchone()
-        if held and not force:
+        if held and (not force or held[0].startswith(_WRITES)):
             return Busy(held[1] - now)
-        claim = Claim(key, tags, secrets.token_bytes(16))
+        if write:
+            place = (self._name, _bytes(key), now)
+            db.execute(f"DELETE FROM entries WHERE {_READABLE}", place)
+        claim = Claim(key, tags, (_WRITES if write else _LOADS) + secrets.token_bytes(15))
         db.execute(
             "REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
             (self._space(db), _bytes(key), claim.token, now + lease, json.dumps(claim.tags)),

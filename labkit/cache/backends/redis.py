@@ -23,7 +23,7 @@ import os
 import re
 import secrets
 import zlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import redis
@@ -329,26 +329,31 @@ class RedisStore:
         lease: float,
         force: bool = False,
         over: bool = False,
+        write: bool = False,
     ) -> Any:
         """Take the right to load a key for `lease` seconds, or say why not."""
-        flow = self._claim_many([key], tuple(tags), lease, "force" if force else over and "over")
-        return self._line.run(_first(flow))
+        how = "write" if write else "force" if force else "over" if over else ""
+        return self._line.run(_first(self._claim_many([key], tuple(tags), lease, how)))
 
     def claim_many(
         self, keys: Sequence[str], tags: Sequence[str] = (), *, lease: float, over: bool = False
     ) -> Any:
         """Take the right to load several keys, each as `claim` does."""
-        return self._line.run(self._claim_many(keys, tuple(tags), lease, over and "over"))
+        return self._line.run(self._claim_many(keys, tuple(tags), lease, "over" if over else ""))
 
     def _claim_many(
-        self, keys: Sequence[str], tags: tuple[str, ...], lease: float, mode: str | Literal[False]
+        self, keys: Sequence[str], tags: tuple[str, ...], lease: float, how: str
     ) -> Flow:
-        tokens = [secrets.token_bytes(16) for _ in keys]
+        # Whoever writes has a token that the script tells from those of loads.
+        kind = b"W" if how == "write" else b"L"
+        tokens = [kind + secrets.token_bytes(15) for _ in keys]
         milliseconds = _milliseconds(lease)
-        calls = [
-            (self._keys(key, tags), (token, milliseconds, secrets.token_bytes(8), mode or ""))
-            for key, token in zip(keys, tokens, strict=True)
-        ]
+        calls = []
+        for key, token in zip(keys, tokens, strict=True):
+            arguments: tuple[Any, ...] = (token, milliseconds, secrets.token_bytes(8), how)
+            if how == "write":
+                arguments += (self.channel, self._message("changed", [key]))
+            calls.append((self._keys(key, tags), arguments))
         replies = yield from self._scripts("claim", calls)
         answers: list[Claim | Busy | Found] = []
         for key, token, reply in zip(keys, tokens, replies, strict=True):

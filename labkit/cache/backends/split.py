@@ -23,7 +23,7 @@ from labkit.cache.backends.base import Claim, Found
 from labkit.cache.steps import Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from labkit.cache.backends.base import Feed, Listener, Tier
     from labkit.cache.steps import Steps
@@ -194,13 +194,13 @@ class SplitStore:
         """Store what claims loaded, each as `fill` does."""
         return self._changing([claim.key for claim, _, _ in fills], "fill_many", fills)
 
-    def _changing(self, keys: Iterable[str], method: str, *arguments: Any) -> Any:
+    def _changing(self, keys: Iterable[str], method: str, *arguments: Any, **named: Any) -> Any:
         """Change primaries; the copies of hot ones are deleted afterwards."""
         numbers = range(1, self._count + 1)
         names = [f"{key}#{i}" for key in dict.fromkeys(keys) if self._hot(key) for i in numbers]
         if not names:
-            return getattr(self._values, method)(*arguments)
-        return _carried_out(self._both(method, arguments, "delete", [names]))
+            return getattr(self._values, method)(*arguments, **named)
+        return _carried_out(self._both(method, arguments, "delete", [names], named))
 
     def drop_tags(self, tags: Sequence[str]) -> Any:
         """Make every value with one of the tags unreadable, and refuse loads that carry one."""
@@ -219,16 +219,23 @@ class SplitStore:
         return _carried_out(self._both("close", [], "close", []))
 
     def _both(
-        self, method: str, arguments: Sequence[Any], then: str, named: Sequence[Any]
+        self,
+        method: str,
+        arguments: Sequence[Any],
+        then: str,
+        of_copies: Sequence[Any],
+        named: Mapping[str, Any] | None = None,
     ) -> Steps[Any]:
-        answer = yield _ask(self._values, method, *arguments)
-        yield _ask(self._copies, then, *named)
+        answer = yield _ask(self._values, method, *arguments, **(named or {}))
+        yield _ask(self._copies, then, *of_copies)
         return answer
 
     # --- Loading: the primary alone
 
-    def claim(self, key: str, tags: Sequence[str] = (), **how: Any) -> Any:
+    def claim(self, key: str, tags: Sequence[str] = (), *, write: bool = False, **how: Any) -> Any:
         """Take the right to load a key for some seconds, or say why not."""
+        if write:  # which drops the value
+            return self._changing([key], "claim", key, tags, write=True, **how)
         return self._values.claim(key, tags, **how)
 
     def claim_many(self, keys: Sequence[str], tags: Sequence[str] = (), **how: Any) -> Any:
