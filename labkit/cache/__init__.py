@@ -20,7 +20,7 @@ from labkit.cache.aio import AsyncCache
 from labkit.cache.backends.memory import MemoryTier
 from labkit.cache.cache import Cache
 from labkit.cache.engine import MISSING
-from labkit.cache.errors import Refused, Unavailable
+from labkit.cache.errors import Contended, Refused, Unavailable
 from labkit.cache.keys import Unkeyable
 from labkit.cache.serializers import (
     Json,
@@ -33,7 +33,13 @@ from labkit.cache.serializers import (
 )
 from labkit.cache.sources import Coalesced, FunctionSource, Limited, Overloaded, Source, TimedOut
 from labkit.cache.stats import Counts, Stats, TierState
-from labkit.cache.strategies import CacheAside, ReadThrough, RefreshAhead
+from labkit.cache.strategies import (
+    CacheAside,
+    ReadThrough,
+    RefreshAhead,
+    WriteAround,
+    WriteThrough,
+)
 
 if TYPE_CHECKING:
     from labkit.cache.backends.file import FileTier
@@ -48,6 +54,7 @@ __all__ = [
     "Cache",
     "CacheAside",
     "Coalesced",
+    "Contended",
     "Counts",
     "FileTier",
     "FunctionSource",
@@ -76,6 +83,8 @@ __all__ = [
     "Unkeyable",
     "Unserializable",
     "WatchAtomic",
+    "WriteAround",
+    "WriteThrough",
 ]
 
 # What needs redis-py or sqlite3 is imported when it is asked for.

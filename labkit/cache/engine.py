@@ -42,6 +42,7 @@ from labkit.cache.products import Product, in_memory, made, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
 from labkit.cache.steps import Apart, Ask, Join, Load
 from labkit.cache.tickets import Tickets
+from labkit.cache.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,6 +137,7 @@ class Engine:
         self.staleness = staleness
         self.tickets = Tickets()
         self.flights = Flights()
+        self.writers = Turns()
         self.counters: dict[str, Counters] = {}
         self.direct = self.counters_for("")
         self.authority = self.stores[-1] if self.stores else None

@@ -10,6 +10,10 @@ class Unavailable(Exception):
     """
 
 
+class Contended(Exception):
+    """Others changed the same thing for as long as this was tried; nothing was written."""
+
+
 class Refused(Unavailable):
     """A store answered, but would not do this: it is full, read-only or may not.
 

@@ -40,6 +40,10 @@ class Counters:
         "store_hits",
         "store_times",
         "waits",
+        "write_failures",
+        "write_seconds",
+        "write_times",
+        "writes",
     )
 
     def __init__(self, name: str, stores: Sequence[str]) -> None:
@@ -56,6 +60,10 @@ class Counters:
         self.stale_times: deque[float] = deque(maxlen=_SAMPLES)
         self.load_seconds = 0.0
         self.load_times: deque[float] = deque(maxlen=_SAMPLES)
+        self.writes = 0
+        self.write_failures = 0
+        self.write_seconds = 0.0
+        self.write_times: deque[float] = deque(maxlen=_SAMPLES)
         self.store_times: dict[str, deque[float]] = {n: deque(maxlen=_SAMPLES) for n in stores}
 
     def count_hit(self, key: str, tier: str) -> None:
@@ -91,6 +99,13 @@ class Counters:
         self.load_seconds += seconds
         self.load_times.append(seconds)
 
+    def wrote(self, seconds: float, *, failed: bool) -> None:
+        """Count a write of a value, whatever it took until its caller went on."""
+        self.writes += 1
+        self.write_failures += failed
+        self.write_seconds += seconds
+        self.write_times.append(seconds)
+
     def read(self) -> Counts:
         """The counts of now."""
         hits = {"memory": self.memory_hits, **self.store_hits}
@@ -109,6 +124,9 @@ class Counters:
             load * (sum(hits.values()) + self.waits),
             _percentiles(self.load_times),
             {name: _percentiles(times) for name, times in self.store_times.items()},
+            self.writes,
+            self.write_failures,
+            _percentiles(self.write_times),
         )
 
 
@@ -135,6 +153,9 @@ class Counts:
             mean time of a load, an estimate.
         load_seconds: The 50th, 95th and 99th percentile of the last 1,000 loads.
         store_seconds: The same of the last 1,000 reads of each store.
+        writes: How many values a strategy wrote or deleted.
+        write_failures: How many of these writes raised.
+        write_seconds: The same percentiles of the last 1,000 writes.
     """
 
     name: str
@@ -150,6 +171,9 @@ class Counts:
     time_saved: float
     load_seconds: tuple[float, float, float] | None
     store_seconds: dict[str, tuple[float, float, float] | None]
+    writes: int = 0
+    write_failures: int = 0
+    write_seconds: tuple[float, float, float] | None = None
 
     @property
     def hit_ratio(self) -> float:
@@ -239,6 +263,10 @@ def summed(name: str, counts: Iterable[Counters], stores: Sequence[str]) -> Coun
         total.stale_times.extend(each.stale_times)
         total.load_seconds += each.load_seconds
         total.load_times.extend(each.load_times)
+        total.writes += each.writes
+        total.write_failures += each.write_failures
+        total.write_seconds += each.write_seconds
+        total.write_times.extend(each.write_times)
         for store in stores:
             total.store_hits[store] += each.store_hits[store]
             total.store_times[store].extend(each.store_times[store])

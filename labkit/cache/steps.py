@@ -76,6 +76,25 @@ class Take(Ask):
             raise
 
 
+class Finish(Ask):
+    """Call a method that writes; whoever is cancelled while it runs in a thread waits for its end.
+
+    The thread goes on either way. Whoever cleans up must not do so before it has written.
+    """
+
+    async def later(self) -> Any:
+        """The method's answer."""
+        writing = asyncio.ensure_future(super().later())
+        if not self._store.blocking:
+            return await writing
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                await writing
+            raise
+
+
 class Load(msgspec.Struct, eq=False):
     """Call a loader; the outcome is its value and False, or its error and True."""
 

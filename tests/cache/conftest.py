@@ -18,6 +18,7 @@ from labkit.cache.flights import Flight
 from labkit.clock import FakeClock, fast_forward
 from labkit.course.bench import Bench
 from tests.cache.dict_store import DictTier
+from tests.cache.table import Article
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -232,3 +233,17 @@ def bed(request: pytest.FixtureRequest, benches: Benches, awaited: bool) -> Iter
     """Caches over each arrangement of tiers, with both faces."""
     yield Bed(request.param, benches, awaited=awaited)
     benches.close_caches()
+
+
+@pytest.fixture
+def made(bed: Bed, benches: Benches) -> Callable[..., Any]:
+    """Makes a strategy over the bed's cache; an awaited one behaves as if it were blocking."""
+
+    def make(kind: Any, source: Any, **how: Any) -> Any:
+        cache = bed.cache(ttl=100)
+        options = {"name": "article", "type": Article | None} | how
+        if bed.awaited:
+            return Awaited(kind(cache.target, source, **options), benches.runner)
+        return kind(cache, source, **options)
+
+    return make

@@ -347,6 +347,8 @@ class RedisStore:
         # Whoever writes has a token that the script tells from those of loads.
         kind = b"W" if how == "write" else b"L"
         tokens = [kind + secrets.token_bytes(15) for _ in keys]
+        if how == "write":
+            self._echoes.expect(keys)
         milliseconds = _milliseconds(lease)
         calls = []
         for key, token in zip(keys, tokens, strict=True):

@@ -21,6 +21,7 @@ import redis
 from redis import exceptions
 
 from labkit.cache.backends.redis_trips import Asker, errors_of_a_cache
+from labkit.cache.errors import Contended
 from labkit.cache.options import seconds
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ class Versioned(NamedTuple):
 
     value: bytes
     version: int
-
-
-class Contended(Exception):
-    """A transaction was not carried out: others changed its key each time it was tried."""
 
 
 class Atomic(Protocol):

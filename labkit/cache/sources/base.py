@@ -3,8 +3,10 @@
 A source is a class with the methods of `Source`. Each may be a coroutine function; `load` and
 `load_many` are then both ones. Methods are called from several threads at once.
 
-A source may say with an attribute `blocking: bool` whether its calls may wait for something outside
-this process. One that says nothing is taken to block, unless it loads with coroutine functions.
+Two attributes are optional. `returning = True` says that `save` returns the value as it stands
+afterwards, with the version that it has got, say; a cache then keeps that. `blocking: bool` says
+whether a call may wait for something outside this process; without it a source is taken to block,
+unless it loads with coroutine functions.
 """
 
 from __future__ import annotations
@@ -56,6 +58,11 @@ def blocking(source: Any) -> bool:
     return not asynchronous(source) if told is None else bool(told)
 
 
+def returning(source: Any) -> bool:
+    """Whether `save` returns the value as it stands afterwards."""
+    return bool(getattr(source, "returning", False))
+
+
 class Around(Generic[K, V]):
     """A source around another one, to which it passes on whatever does not load.
 
@@ -63,12 +70,14 @@ class Around(Generic[K, V]):
         source: The other one.
         asynchronous: Whether `load` and `load_many` return awaitables; as the other one's do.
         blocking: Whether a call may wait without being a coroutine; as the other one's may.
+        returning: Whether `save` returns the value as it then stands; as the other one's does.
     """
 
     def __init__(self, source: Source[K, V]) -> None:
         self.source = source
         self.asynchronous = asynchronous(source)
         self.blocking = blocking(source)
+        self.returning = returning(source)
 
     def save(self, key: K, value: V) -> Any:
         """Write the value of a key."""

@@ -35,6 +35,7 @@ class FunctionSource(Generic[K, V]):
         save: Gets a key and a value, and writes it.
         delete: Gets a key, and deletes its value.
         versions: Answers, by their keys, what changes whenever the values of a list of keys do.
+        returning: Whether `save` returns the value as it stands afterwards.
 
     Attributes:
         asynchronous: Whether `load` and `load_many` return awaitables.
@@ -53,7 +54,9 @@ class FunctionSource(Generic[K, V]):
         save: Callable[[K, V], object] | None = None,
         delete: Callable[[K], object] | None = None,
         versions: Callable[[list[K]], Mapping[K, Any] | Awaitable[Mapping[K, Any]]] | None = None,
+        returning: bool = False,
     ) -> None:
+        self.returning = returning
         functions = zip(_PARAMETERS, (load, load_many, save, delete, versions), strict=True)
         self._functions = {name: given for name, given in functions if given is not None}
         for name, given in self._functions.items():

@@ -1,17 +1,25 @@
-"""How an application reads through a cache: three strategies over one `Source`, one interface.
+"""How an application reads and writes through a cache: strategies over one `Source`, one interface.
+
+How they read:
 
 | Strategy | On a miss | Many who miss at once | Near the end of its time |
 | --- | --- | --- | --- |
 | `CacheAside` | the caller loads, and then puts | each loads | nothing |
-| `ReadThrough` | the cache loads | one loads, the others wait for it | as its options say |
-| `RefreshAhead` | as `ReadThrough` | as `ReadThrough` | a read has it loaded in the background |
+| `ReadThrough` and all others | the cache loads | one loads, the others wait | as options say |
+| `RefreshAhead` | as `ReadThrough` | as `ReadThrough` | a read has it loaded aside |
 
-All three write to the source first, and then invalidate. What a reader may see after that:
+How they write; "old" is a value from before the write:
 
-| Strategy | A value from before the write |
-| --- | --- |
-| `CacheAside` | until its time is over: a reader that loaded it earlier may put it there later |
-| `ReadThrough`, `RefreshAhead` | never, once `save` has returned: such a load is refused |
+| Strategy | `save` returns when it stands in | A reader may see the old value | A crash leaves |
+| --- | --- | --- | --- |
+| `CacheAside` | the source | until its time is over (1) | the old one, for its time (2) |
+| `ReadThrough`, `RefreshAhead` | the source | until `save` returns | the same (2) |
+| `WriteThrough` | the source and the cache | until the source has it | no value, or the new |
+| `WriteAround` | the source | until its time is over | what was there |
+| `WriteBehind` | the cache and a queue in Redis | until `save` returns | the new one |
+
+(1) Who loaded it before the write may put it into the cache after the write.
+(2) Where it comes after the source was written and before the old value was dropped.
 
 The cache is a `Cache` or an `AsyncCache`; with the latter every method returns an awaitable. The
 source may be of either kind: what blocks is asked in threads where the cache does not.
@@ -19,5 +27,14 @@ source may be of either kind: what blocks is asked in threads where the cache do
 
 from labkit.cache.strategies.base import Keeping, Strategy
 from labkit.cache.strategies.reading import CacheAside, ReadThrough, RefreshAhead
+from labkit.cache.strategies.writing import WriteAround, WriteThrough
 
-__all__ = ["CacheAside", "Keeping", "ReadThrough", "RefreshAhead", "Strategy"]
+__all__ = [
+    "CacheAside",
+    "Keeping",
+    "ReadThrough",
+    "RefreshAhead",
+    "Strategy",
+    "WriteAround",
+    "WriteThrough",
+]

@@ -9,7 +9,7 @@ from labkit.cache.engine import Call
 from labkit.cache.keys import encode
 from labkit.cache.options import checked_tags
 from labkit.cache.sources.base import asynchronous, blocking
-from labkit.cache.steps import Ask, run, run_async
+from labkit.cache.steps import Ask, Finish, run, run_async
 from labkit.cache.warming import warm, warm_async
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="BaseCache")
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class Keeping(TypedDict, total=False):
@@ -206,7 +207,7 @@ class Strategy(Generic[C, K, V]):
 
         It is invalidated also where the source raises: nobody knows what it has written by then.
         """
-        return self._run(self._write("save", key, value))
+        return self._run(self._counted(self._write("save", key, value)))
 
     @overload
     def delete(self: Strategy[Cache, K, V], key: K) -> None: ...
@@ -214,9 +215,20 @@ class Strategy(Generic[C, K, V]):
     def delete(self: Strategy[AsyncCache, K, V], key: K) -> Awaitable[None]: ...
     def delete(self, key: K) -> Any:
         """Delete a value in the source, and invalidate it."""
-        return self._run(self._write("delete", key))
+        return self._run(self._counted(self._write("delete", key)))
 
-    def _write(self, method: str, key: K, *value: V) -> Steps[None]:
+    def _counted(self, write: Steps[T]) -> Steps[T]:
+        """Carry out a write, and count it with what it took."""
+        start, failed = self._engine.now(), True
+        try:
+            done = yield from write
+            failed = False
+            return done
+        finally:
+            self._counters.wrote(self._engine.now() - start, failed=failed)
+
+    def _write(self, method: str, key: K, *value: V) -> Steps[Any]:
+        """Write or delete a value, as the strategy does that."""
         try:
             yield from self._of_source(method, key, *value)
             if value and self._known is not None:
@@ -272,7 +284,7 @@ class Strategy(Generic[C, K, V]):
         return Call(self.key(key), self._tags_of(key), self._options, self._counters, loader)
 
     def _of_source(self, method: str, *arguments: Any) -> Steps[Any]:
-        return (yield Ask(self._asked, method, arguments, {}))
+        return (yield Finish(self._asked, method, arguments, {}))
 
     def _unknown(self, keys: Sequence[K]) -> Steps[set[K]]:
         """Those of the keys that are known not to exist."""
