@@ -22,6 +22,11 @@ app.add_typer(progress_app, name="progress")
 serve_app = typer.Typer(help="Run one of labkit's services.", no_args_is_help=True)
 app.add_typer(serve_app, name="serve")
 
+comments_app = typer.Typer(
+    help="The views of comments that Redis has, and the database.", no_args_is_help=True
+)
+app.add_typer(comments_app, name="comments")
+
 Lessons = Annotated[
     list[str] | None, typer.Argument(help="Lessons such as 01-data-structures; all without one.")
 ]
@@ -209,6 +214,9 @@ def serve_newsroom(
             "environment variable LABKIT_EDITOR_KEY hides it."
         ),
     ] = None,
+    comments: Annotated[
+        bool, typer.Option("--comments", help="Let readers comment, reply and vote.")
+    ] = False,
     log_level: LogLevel = "info",
 ) -> None:
     """Serve a news site whose pages come out of the cache, and say so."""
@@ -226,9 +234,46 @@ def serve_newsroom(
             latency=latency,
             editable=editable,
             editor_key=editor_key,
+            comments=comments,
             log_level=log_level,
         )
     except (ValueError, OSError, CannotConnect) as error:
+        _fail(str(error))
+
+
+DatabaseURL = Annotated[
+    str | None,
+    typer.Option(help="The URL of the database; without it LABKIT_DATABASE_URL's."),
+]
+Namespace = Annotated[str, typer.Option(help="What the keys in Redis begin with.")]
+
+
+@comments_app.command("rebuild")
+def comments_rebuild(
+    redis: RedisURL = None, database: DatabaseURL = None, namespace: Namespace = "news"
+) -> None:
+    """Make the views of comments anew from the database, while readers and writers go on."""
+    _comments("run_rebuild", redis, database, namespace)
+
+
+@comments_app.command("check")
+def comments_check(
+    redis: RedisURL = None, database: DatabaseURL = None, namespace: Namespace = "news"
+) -> None:
+    """Compare the views of comments with the database; fail where they differ."""
+    if not _comments("run_check", redis, database, namespace):
+        raise typer.Exit(1)
+
+
+def _comments(action: str, redis: str | None, database: str | None, namespace: str) -> bool | None:
+    try:
+        from labkit.site.comments import command
+    except ModuleNotFoundError as error:
+        _miss(error, "api,news")
+    run = {"run_rebuild": command.run_rebuild, "run_check": command.run_check}[action]
+    try:
+        return run(redis=redis, database=database, namespace=namespace)
+    except (ValueError, OSError, LookupError, RuntimeError, CannotConnect) as error:
         _fail(str(error))
 
 

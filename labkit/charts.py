@@ -65,6 +65,8 @@ STYLE: dict[Any, Any] = {
 
 _LOG_FROM = 20  # an axis is logarithmic when its largest value is so many times its smallest
 _HEIGHT = 3.6
+_LONG_UNITS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0}
+_STEPS = 500  # that a curve of many values is drawn with
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -268,6 +270,60 @@ def lines(
     return Chart(figure, f"{reach}, {_named_unit(y, unit_y)}: {'; '.join(ends)}.")
 
 
+def remaining(times: Mapping[str, Sequence[float | None]], title: str | None = None) -> Chart:
+    """The share of values that are still there, against the time from now on: one line a tier.
+
+    Args:
+        times: By tier, the seconds that each value has left; None for one that does not expire.
+        title: The message of the chart.
+
+    Raises:
+        ValueError: No value expires, or a time is negative or not finite.
+    """
+    finite = {name: sorted(t for t in all_ if t is not None) for name, all_ in times.items()}
+    shown = {name: values for name, values in finite.items() if values}
+    for name, time in [(name, time) for name, values in shown.items() for time in values]:
+        _refuse_unusable({name: time})
+    _refuse_unusable({name: values[0] for name, values in shown.items()})
+    fitted, unit = _fitted_long(shown)
+    longest = max(_flat(fitted))
+    medians = [percentile(values, 50) for values in fitted.values()]
+    log = _needs_log(medians)
+    start = min(medians) / _LOG_FROM if log else 0.0
+    with _style():
+        figure, axes = _canvas(title, shown)
+        _scale(axes, "x", [start, longest], "time from now", unit, log=log)
+        axes.set_xlim(start, longest * 1.02)
+        for index, (name, values) in enumerate(fitted.items()):
+            curve = _surviving(values, len(times[name]), start)
+            look = _look(index) | {"markevery": max(1, len(curve) // 8)}
+            axes.plot(*_xy(curve), drawstyle="steps-post", label=_label(name), **look)
+        axes.set_ylim(-2, 104)
+        axes.set_ylabel("values still there (%)")
+        _legend(axes)
+    ends = [_departure(name, finite[name], len(all_)) for name, all_ in times.items()]
+    return Chart(figure, f"Time from now until values are gone: {'; '.join(ends)}.")
+
+
+def _surviving(left: Sequence[float], count: int, start: float) -> list[tuple[float, float]]:
+    """Each time, of few enough to draw, with the percent of the values that are there after it."""
+    every = max(1, len(left) // _STEPS)
+    steps = [*range(every - 1, len(left) - 1, every), len(left) - 1]
+    return [(start, 100.0), *((left[i], 100 * (1 - (i + 1) / count)) for i in steps)]
+
+
+def _departure(name: str, left: Sequence[float], count: int) -> str:
+    """When the values of a tier go."""
+    if not left:
+        return f"{name}, {count:,} values that never expire"
+    half = left[math.ceil(count / 2) - 1] if len(left) * 2 >= count else None
+    parts = [f"{name}, {count:,} values", f"the first after {_span(left[0])}"]
+    parts += [f"half after {_span(half)}"] if half is not None else []
+    parts.append(f"the last after {_span(left[-1])}")
+    never = count - len(left)
+    return ", ".join([*parts, *([f"{never:,} never"] if never else [])])
+
+
 def _course(points: Sequence[float]) -> str:
     """Where a line begins and ends, and how high it rises in between."""
     ends = f"{format_number(points[0])} to {format_number(points[-1])}"
@@ -324,6 +380,25 @@ def _fitted(series: Mapping[str, Sequence[float]], unit: str) -> tuple[dict[str,
     unit = time_unit(middle)
     size = SECONDS_PER_UNIT[unit]
     return {name: [value / size for value in values] for name, values in series.items()}, unit
+
+
+def _fitted_long(series: Mapping[str, Sequence[float]]) -> tuple[dict[str, list[float]], str]:
+    """Seconds in the unit in which the longest reads best, days included, and that unit."""
+    unit, size = _long_unit(max(_flat(series)))
+    return {name: [value / size for value in values] for name, values in series.items()}, unit
+
+
+def _long_unit(seconds: float) -> tuple[str, float]:
+    """The largest unit of which a time is two or more, and how many seconds that is."""
+    for unit, size in _LONG_UNITS.items():
+        if seconds >= 2 * size:
+            return unit, size
+    return "s", 1.0
+
+
+def _span(seconds: float) -> str:
+    unit, size = _long_unit(seconds)
+    return f"{format_number(seconds / size)} {unit}"
 
 
 def _flat(series: Mapping[str, Sequence[float]]) -> list[float]:

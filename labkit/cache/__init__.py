@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.cache.aio import AsyncCache
 from labkit.cache.backends.memory import MemoryTier
+from labkit.cache.behind import QueueFull
 from labkit.cache.cache import Cache
 from labkit.cache.engine import MISSING
 from labkit.cache.errors import Contended, Refused, Unavailable
@@ -31,13 +32,23 @@ from labkit.cache.serializers import (
     Undecodable,
     Unserializable,
 )
-from labkit.cache.sources import Coalesced, FunctionSource, Limited, Overloaded, Source, TimedOut
+from labkit.cache.sources import (
+    Applies,
+    Coalesced,
+    FunctionSource,
+    Limited,
+    Overloaded,
+    Source,
+    TimedOut,
+    Write,
+)
 from labkit.cache.stats import Counts, Stats, TierState
 from labkit.cache.strategies import (
     CacheAside,
     ReadThrough,
     RefreshAhead,
     WriteAround,
+    WriteBehind,
     WriteThrough,
 )
 
@@ -50,6 +61,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
+    "Applies",
     "AsyncCache",
     "Cache",
     "CacheAside",
@@ -64,6 +76,7 @@ __all__ = [
     "MemoryTier",
     "MessagePack",
     "Overloaded",
+    "QueueFull",
     "Raw",
     "ReadThrough",
     "RedisBloom",
@@ -83,7 +96,9 @@ __all__ = [
     "Unkeyable",
     "Unserializable",
     "WatchAtomic",
+    "Write",
     "WriteAround",
+    "WriteBehind",
     "WriteThrough",
 ]
 

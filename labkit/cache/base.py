@@ -14,6 +14,7 @@ from labkit.cache.engine import Call, Engine
 from labkit.cache.hot import HotKeys
 from labkit.cache.options import Options, checked_tags, seconds
 from labkit.cache.serializers import MessagePack
+from labkit.cache.targets import entity as tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,7 @@ class BaseCache:
         namespace: What keeps this cache's keys apart from others in the same store.
         version: The version of what is stored: with another one nothing that is there is read.
         ttl: How long a value lives: seconds, a text such as "10m", None for ever, or a function
-            that gets the value and returns one of these.
+            that gets the value and returns one of these, or one of `labkit.cache.lifetimes`.
         jitter: By which share a time to live is shortened at most, at random, so that what was
             stored together does not expire together.
         negative_ttl: How long None lives: a time, 0 for not at all, "same" for as long as others.
@@ -64,7 +65,7 @@ class BaseCache:
         pause: For how long a store that failed is left alone; so is the loader of a key, where
             there is an older value to give out.
         hot_keys: How many of the keys that are asked for most `stats` tells, estimated in bounded
-            memory; 0: they are not counted.
+            memory; 0: they are not counted. Or the counter itself, where somebody else reads it.
         background: Who loads what is loaded in the background: gets a function without parameters,
             and calls it. Default: threads of the cache's own; an `AsyncCache` makes tasks.
 
@@ -96,7 +97,7 @@ class BaseCache:
         compress_over: int | None = 16_384,
         staleness: float | str = "2s",
         pause: float | str = "1s",
-        hot_keys: int = 0,
+        hot_keys: int | HotKeys = 0,
         background: Callable[[Callable[[], object]], object] | None = None,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
@@ -134,7 +135,7 @@ class BaseCache:
             staleness=bound,
             pause=rest,
             background=Background(background),
-            hot=HotKeys(hot_keys) if hot_keys else None,
+            hot=_counter(hot_keys),
         )
 
     def stats(self) -> Stats:
@@ -181,30 +182,45 @@ class BaseCache:
         _checked(keys)
         return load_many(self._engine, keys, loader, self._call(".", tags, ttl=ttl))
 
-    def _invalidation(self, key: str | None, tag: str | None, prefix: str | None) -> Steps[Any]:
-        given = {"key": key, "tag": tag, "prefix": prefix}
+    def _invalidation(
+        self,
+        key: str | None,
+        tag: str | None,
+        prefix: str | None,
+        entity: tuple[str, Any] | None,
+    ) -> Steps[Any]:
+        given = {"key": key, "tag": tag, "prefix": prefix, "entity": entity}
         chosen = {name: value for name, value in given.items() if value is not None}
         if len(chosen) != 1:
             raise TypeError(
-                f"invalidate() got {', '.join(chosen) or 'nothing'}; expected one of key=, tag= "
-                "and prefix=. clear() drops everything"
+                f"invalidate() got {', '.join(chosen) or 'nothing'}; expected one of key=, tag=, "
+                "prefix= and entity=. clear() drops everything"
             )
         ((what, value),) = chosen.items()
+        if what == "entity":
+            if not isinstance(value, tuple) or len(value) != 2:
+                raise TypeError(f"entity is {value!r}; expected a kind and an id: ('author', 4)")
+            return self._engine.delete_tags([str(tag_of(*value))])
         if not isinstance(value, str):
             raise TypeError(f"{what} is {value!r}; expected a text")
         if not value:
             raise ValueError(f"{what} is empty; clear() drops everything")
+        text = str(value)
         if what == "key":
-            return self._engine.delete([value])
-        return (
-            self._engine.delete_tags([value])
-            if what == "tag"
-            else self._engine.delete_prefix(value)
-        )
+            return self._engine.delete([text])
+        if what == "tag":
+            return self._engine.delete_tags([text])
+        return self._engine.delete_prefix(text)
 
     def _delete(self, key: str) -> Steps[bool]:
         _checked([key])
         return bool((yield from self._engine.delete([key])))
+
+
+def _counter(hot_keys: int | HotKeys) -> HotKeys | None:
+    if isinstance(hot_keys, HotKeys):
+        return hot_keys
+    return HotKeys(hot_keys) if hot_keys else None
 
 
 def _sorted(tiers: list[Any]) -> tuple[MemoryTier | None, list[Any]]:

@@ -60,7 +60,8 @@ def load_many(
             if left > 0 and engine.authority is not None:
                 yield from engine.authority.ask("wait", key, left)
         if busy and time.monotonic() >= patience:  # whoever loads them takes too long
-            loaded, raised, _ = yield from engine.run(partial(loader, list(busy)), call, len(busy))
+            late = list(busy)
+            loaded, raised, _ = yield from engine.run(partial(loader, late), call, len(late), late)
             if raised:
                 raise loaded
             found |= loaded
@@ -119,7 +120,8 @@ def _load_batch(
         mine = [key for key in keys if key not in busy and key not in joined]
         if mine:
             misses = 0 if aside else len(mine)
-            values, raised, seconds = yield from engine.run(partial(loader, mine), call, misses)
+            load = partial(loader, mine)
+            values, raised, seconds = yield from engine.run(load, call, misses, mine)
             call.counters.renewals += aside
             for key in mine if not aside else ():
                 note(key, "loaded")
@@ -132,7 +134,7 @@ def _load_batch(
                 found = {key: values[key] for key in mine if key in values}
                 share, now = seconds / len(mine), engine.now()
                 products = {
-                    key: made(value, call.options, now, load=share)
+                    key: made(value, call.options, now, key=key, load=share)
                     for key, value in found.items()
                     if key in led
                 }

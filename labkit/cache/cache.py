@@ -159,14 +159,29 @@ class Cache(BaseCache):
     # --- Invalidation
 
     def invalidate(
-        self, *, key: str | None = None, tag: str | None = None, prefix: str | None = None
+        self,
+        *,
+        key: str | None = None,
+        tag: str | None = None,
+        prefix: str | None = None,
+        entity: tuple[str, Any] | None = None,
     ) -> None:
-        """Drop a key, every value that carries a tag, or every key that begins so.
+        """Drop a key, what carries a tag, what shows an entity, or every key that begins so.
 
-        What loads meanwhile is not kept. A tag costs the same for one value and for a million; a
-        prefix costs a walk over the keys of the store.
+        What loads meanwhile is not kept. A tag costs the same for one value and for a million, and
+        so does an entity, which is one; a prefix costs a walk over the keys of the store.
+
+        Args:
+            key: The key.
+            tag: A tag of the values.
+            prefix: How the keys begin.
+            entity: What the values show, its kind and its id, such as ("author", 4): those drop
+                that carry the tag `labkit.cache.targets.entity("author", 4)`.
+
+        Raises:
+            TypeError: Not exactly one of them is given.
         """
-        run(self._invalidation(key, tag, prefix))
+        run(self._invalidation(key, tag, prefix, entity))
 
     def clear(self) -> None:
         """Drop everything in this cache's namespace, for every process that uses it."""

@@ -35,6 +35,7 @@ from labkit.cache.background import Aside, Background, EndAll
 from labkit.cache.errors import Unavailable
 from labkit.cache.flights import ABANDONED, LATE, Flights
 from labkit.cache.guard import AWAY, Guard, calls
+from labkit.cache.invalidated import Invalidated
 from labkit.cache.listening import Ear
 from labkit.cache.options import Options
 from labkit.cache.origins import note
@@ -139,6 +140,7 @@ class Engine:
         self.flights = Flights()
         self.writers = Turns()
         self.counters: dict[str, Counters] = {}
+        self.invalidated = Invalidated()
         self.direct = self.counters_for("")
         self.authority = self.stores[-1] if self.stores else None
         # The one tier there is, if it is a store: a hit there needs nothing of what follows.
@@ -340,17 +342,25 @@ class Engine:
         """Run the loader, for so many calls or keys that found no value."""
         assert call.loader is not None
         value, raised, seconds = yield from self.run(call.loader, call, misses)
-        return made(value, call.options, self.now(), raised=raised, load=seconds)
+        return made(value, call.options, self.now(), key=call.key, raised=raised, load=seconds)
 
     def run(
-        self, loader: Callable[[], Any], call: Call, misses: int
+        self, loader: Callable[[], Any], call: Call, misses: int, keys: Sequence[str] = ()
     ) -> Steps[tuple[Any, bool, float]]:
-        """What a loader came to, whether that is an error, and how many seconds it took."""
+        """What a loader came to, whether that is an error, and how many seconds it took.
+
+        Args:
+            loader: A function without parameters.
+            call: Where the load is counted.
+            misses: How many calls or keys found no value.
+            keys: What it loads, where that is not the call's own key.
+        """
         call.counters.misses += misses
         start = self.now()
         value, raised = yield Load(loader)
         seconds = self.now() - start
         call.counters.loaded(seconds, failed=raised)
+        self.invalidated.loaded(keys or (call.key,), seconds)
         return value, raised, seconds
 
     def _find_or_claim(
@@ -564,7 +574,7 @@ class Engine:
     def set_many(self, values: Mapping[str, Any], call: Call) -> Steps[None]:
         """Store values as `set` does, in one trip a store; `call` says how, not which."""
         options = call.options
-        products = {key: made(value, options, self.now()) for key, value in values.items()}
+        products = {key: made(value, options, self.now(), key=key) for key, value in values.items()}
         keep = {k: p for k, p in products.items() if p.ttl is None or p.ttl > 0}
         if self.stores:
             items = [(key, product.payload) for key, product in keep.items()]
@@ -588,28 +598,43 @@ class Engine:
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
+        self.invalidated.back(keep)
         if brief := [key for key in products if key not in keep]:
             yield from self.delete(brief)
 
     def delete(self, keys: Sequence[str]) -> Steps[int]:
         """Invalidate keys; answers how many there were, as far as the tiers that answered know."""
+        start = perf_counter()
         gone = yield from self._order("delete", keys)
-        return max(gone, self.drop_keys(keys))
+        if gone == len(set(keys)):
+            self.invalidated.dropped(keys)
+        gone = max(gone, self.drop_keys(keys))
+        self.invalidated.count("key", len(keys), gone, perf_counter() - start)
+        return gone
 
     def delete_tags(self, tags: Sequence[str]) -> Steps[None]:
         """Invalidate every value that carries one of the tags."""
+        start = perf_counter()
         yield from self._order("drop_tags", tags)
-        self.drop_tags(tags)
+        gone = self.drop_tags(tags)
+        self.invalidated.count("tag", len(tags), gone, perf_counter() - start)
 
     def delete_prefix(self, prefix: str) -> Steps[int]:
         """Invalidate every key that starts so; answers how many there were."""
+        start = perf_counter()
         gone = yield from self._order("delete_prefix", [prefix])
-        return max(gone, self.drop_prefix(prefix))
+        gone = max(gone, self.drop_prefix(prefix))
+        self.invalidated.count("prefix", 1, gone, perf_counter() - start)
+        return gone
 
     def clear(self) -> Steps[None]:
         """Invalidate everything."""
+        start = perf_counter()
         yield from self._order("clear", [])
+        keys = [] if self.memory is None else self.memory.keys()
         self.drop_all()
+        self.invalidated.dropped(keys)
+        self.invalidated.count("all", 1, len(keys), perf_counter() - start)
 
     def _order(self, method: str, targets: Sequence[str]) -> Steps[int]:
         """Tell the stores of an invalidation, the authority first; what fails is owed."""
@@ -674,6 +699,7 @@ class Engine:
         memory, tags = self.memory, product.tags
         if memory is None:
             return
+        self.invalidated.back([call.key])
         if tags is None:
             tags = tuple(call.tags)
         elif ticket.tags is not None and not set(tags).issubset(ticket.tags):
@@ -713,23 +739,31 @@ class Engine:
         """Drop keys from memory, and what is on its way there for them; answers how many."""
         # First from memory: whoever opens a ticket later than the marking must not find it there.
         with self.changing():
-            gone = sum(self.memory.delete(key) for key in keys) if self.memory is not None else 0
+            gone = [] if self.memory is None else [k for k in keys if self.memory.delete(k)]
             self._withdraw(self.tickets.mark_keys(set(keys), but))
-        return gone
+        self.invalidated.dropped(gone)
+        return len(gone)
 
-    def drop_tags(self, tags: Sequence[str]) -> None:
-        """Drop what carries these tags from memory, and what is on its way there."""
+    def drop_tags(self, tags: Sequence[str]) -> int:
+        """Drop what carries these tags from memory, and what is on its way there; how many."""
         with self.changing():
+            gone = [] if self.memory is None else self.memory.tagged(tags)
             if self.memory is not None:
                 self.memory.drop_tags(tags)
             self._withdraw(self.tickets.mark_tags(tags))
+        self.invalidated.dropped(gone)
+        return len(gone)
 
     def drop_prefix(self, prefix: str) -> int:
         """Drop the keys that start so from memory, and what is on its way there."""
         with self.changing():
-            gone = self.memory.delete_prefix(prefix) if self.memory is not None else 0
+            here = [] if self.memory is None else self.memory.keys()
+            gone = [key for key in here if key.startswith(prefix)]
+            if self.memory is not None:
+                self.memory.delete_prefix(prefix)
             self._withdraw(self.tickets.mark_prefix(prefix))
-        return gone
+        self.invalidated.dropped(gone)
+        return len(gone)
 
     def drop_all(self) -> None:
         """Drop everything from memory, and what is on its way there."""
@@ -772,6 +806,7 @@ class Engine:
         self.ages.forget()
         self.flights.forget()
         self.tickets = Tickets()
+        self.invalidated.forget_parent()
         for guard in self.stores:
             guard.forget_parent()
         if self.memory is not None:
@@ -822,6 +857,7 @@ class Engine:
             tiers,
             self.listening,
             [] if self.hot is None else self.hot.top(self.hot.most),
+            self.invalidated.read(),
         )
 
 

@@ -60,6 +60,11 @@ class HotKeys:
         else:
             counter[0] += 1
 
+    def seen(self, key: Hashable) -> int:
+        """How often a key was asked for at least since it has a counter; 0 where it has none."""
+        counter = self._counters.get(key)
+        return 0 if counter is None else counter[0] - counter[1]
+
     def top(self, n: int = 10) -> list[Hot]:
         """The `n` keys with the highest counts, highest first."""
         with self._lock:

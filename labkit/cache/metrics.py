@@ -12,13 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from labkit.cache.base import BaseCache
+    from labkit.cache.relay import BaseRelay, RelayState
     from labkit.cache.stats import Stats
 
     # A measurement: its value, and the labels that tell it from others of its name.
     Sample = tuple[float, dict[str, str]]
+    # What a metric is called, what it says, whether it only grows, and how it is read.
+    Metric = tuple[str, str, bool, Callable[[Any], Iterator[Sample]]]
 
-# What each metric is called, what it says, whether it only grows, and how it is read.
-_METRICS: list[tuple[str, str, bool, Callable[[Stats], Iterator[Sample]]]]
+_METRICS: list[Metric]
+_RELAY_METRICS: list[Metric]
+
+_QUANTILES = ("0.5", "0.95", "0.99")
 
 
 class PrometheusCollector:
@@ -37,17 +42,38 @@ class PrometheusCollector:
 
     def collect(self) -> Iterable[Any]:
         """The metrics of now."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+        yield from _families("cache", self._name, _METRICS, self._cache.stats())
 
-        stats = self._cache.stats()
-        for name, text, grows, read in _METRICS:
-            samples = list(read(stats))
-            labels = ["cache", *(samples[0][1] if samples else ())]
-            kind = CounterMetricFamily if grows else GaugeMetricFamily
-            family = kind(f"labkit_cache_{name}", text, labels=labels)
-            for value, found in samples:
-                family.add_metric([self._name, *found.values()], value)
-            yield family
+
+class RelayCollector:
+    """Gives the state of a relay to `prometheus_client`.
+
+    Args:
+        relay: The relay.
+        name: The value of the label `relay`.
+    """
+
+    def __init__(self, relay: BaseRelay, name: str) -> None:
+        self._relay = relay
+        self._name = name
+
+    def collect(self) -> Iterable[Any]:
+        """The metrics of now."""
+        yield from _families("relay", self._name, _RELAY_METRICS, self._relay.stats())
+
+
+def _families(kind: str, name: str, metrics: Iterable[Metric], state: Any) -> Iterable[Any]:
+    """What `prometheus_client` wants of the metrics of one thing of a kind."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    for metric, text, grows, read in metrics:
+        samples = list(read(state))
+        labels = [kind, *(samples[0][1] if samples else ())]
+        make = CounterMetricFamily if grows else GaugeMetricFamily
+        family = make(f"labkit_{kind}_{metric}", text, labels=labels)
+        for value, found in samples:
+            family.add_metric([name, *found.values()], value)
+        yield family
 
 
 def observe(cache: BaseCache, name: str, meter: Any) -> None:
@@ -84,10 +110,42 @@ def _hits(stats: Stats) -> Iterator[Sample]:
             yield hits, {"function": function, "tier": tier}
 
 
-def _load_seconds(stats: Stats) -> Iterator[Sample]:
-    for function, counts in stats.functions.items():
-        for share, seconds in zip(("0.5", "0.95", "0.99"), counts.load_seconds or (), strict=False):
-            yield seconds, {"function": function, "quantile": share}
+def _percentiles(attribute: str) -> Callable[[Stats], Iterator[Sample]]:
+    def read(stats: Stats) -> Iterator[Sample]:
+        for function, counts in stats.functions.items():
+            times = getattr(counts, attribute) or ()
+            for share, seconds in zip(_QUANTILES, times, strict=False):
+                yield seconds, {"function": function, "quantile": share}
+
+    return read
+
+
+def _of_kinds(attribute: str) -> Callable[[Stats], Iterator[Sample]]:
+    def read(stats: Stats) -> Iterator[Sample]:
+        for kind, counts in stats.invalidations.kinds.items():
+            yield float(getattr(counts, attribute)), {"kind": kind}
+
+    return read
+
+
+def _of_relay(attribute: str) -> Callable[[RelayState], Iterator[Sample]]:
+    def read(state: RelayState) -> Iterator[Sample]:
+        yield float(getattr(state, attribute)), {}
+
+    return read
+
+
+def _lag(state: RelayState) -> Iterator[Sample]:
+    for share, seconds in zip(_QUANTILES, state.lag or (), strict=False):
+        yield seconds, {"quantile": share}
+
+
+def _reloads(stats: Stats) -> Iterator[Sample]:
+    yield stats.invalidations.reloads, {}
+
+
+def _reload_seconds(stats: Stats) -> Iterator[Sample]:
+    yield stats.invalidations.reload_seconds, {}
 
 
 def _of_tiers(attribute: str) -> Callable[[Stats], Iterator[Sample]]:
@@ -110,11 +168,33 @@ _METRICS = [
     ("stale", "Calls that were given a value after its time.", True, _of_functions("stale")),
     ("refused", "Loads that were invalidated under way.", True, _of_functions("refused")),
     ("seconds_saved", "Loading time that was not needed.", True, _of_functions("time_saved")),
-    ("load_seconds", "Percentiles of the last 1,000 loads.", False, _load_seconds),
+    ("load_seconds", "Percentiles of the last 1,000 loads.", False, _percentiles("load_seconds")),
+    ("writes", "Values that a strategy wrote or deleted.", True, _of_functions("writes")),
+    ("write_failures", "Writes that raised.", True, _of_functions("write_failures")),
+    (
+        "write_seconds",
+        "Percentiles of the last 1,000 writes.",
+        False,
+        _percentiles("write_seconds"),
+    ),
+    ("invalidations", "Invalidations, by kind.", True, _of_kinds("calls")),
+    ("invalidated_targets", "Keys, tags and prefixes they named.", True, _of_kinds("targets")),
+    ("invalidated_entries", "Values they are known to drop.", True, _of_kinds("entries")),
+    ("invalidation_seconds", "Time they were waited for.", True, _of_kinds("seconds")),
+    ("reloads", "Loads of what an invalidation dropped.", True, _reloads),
+    ("reload_seconds", "How long these loads took.", True, _reload_seconds),
     ("entries", "Values in a tier.", False, _of_tiers("entries")),
     ("bytes", "The size of the values in a tier.", False, _of_tiers("bytes")),
     ("evictions", "Values given up for want of room.", True, _of_tiers("evictions")),
     ("failures", "Times that a store did not do what it was asked.", True, _of_tiers("failures")),
     ("away", "Whether a store is left alone.", False, _of_tiers("away")),
     ("owed", "Invalidations that a store has not heard of.", False, _of_tiers("owes")),
+]
+
+_RELAY_METRICS = [
+    ("handled", "Changes that were acted on.", True, _of_relay("handled")),
+    ("failures", "Times that something failed.", True, _of_relay("failures")),
+    ("stuck", "Changes whose handling raises, and is tried again.", False, _of_relay("stuck")),
+    ("away", "Whether the database or the cache is away.", False, _of_relay("away")),
+    ("lag_seconds", "Percentiles of the time from change to end.", False, _lag),
 ]

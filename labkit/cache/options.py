@@ -7,6 +7,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from labkit.cache.lifetimes import Lifetime
 from labkit.clock import duration
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Options:
     """How values are kept.
 
     Attributes:
-        ttl: How long a value lives, or a function that says so for each value.
+        ttl: How long a value lives, or a function that says so for each value; a `Lifetime` does
+            so for each key and value.
         jitter: By which share of it at most a time to live is shortened, at random, so that what
             was stored together does not expire together; 0.1 is a tenth.
         negative_ttl: How long None lives; `"same"` is as long as any value, 0 is not at all.
@@ -101,10 +103,12 @@ class Options:
         given = {name: value for name, value in changes.items() if value is not UNSET}
         return dataclasses.replace(self, **given) if given else self
 
-    def lifetime(self, value: Any) -> float | None:
-        """Seconds that a value shall live, None for ever; 0 or less: do not keep it."""
+    def lifetime(self, value: Any, key: str = "") -> float | None:
+        """Seconds that the value of a key shall live, None for ever; 0 or less: do not keep it."""
         if value is None and self.negative_ttl != "same":
             ttl: Any = self.negative_ttl
+        elif isinstance(self.ttl, Lifetime):
+            ttl = self.ttl(value, key)
         elif callable(self.ttl):
             ttl = seconds("the ttl of a value", self.ttl(value), zero=True)
         else:
@@ -153,7 +157,7 @@ def checked_tags(tags: Any) -> tuple[str, ...]:
             raise ValueError(f"the tag {tag!r} has a NUL in it; expected a text without")
     if len(found) > _MOST_TAGS:
         raise ValueError(f"a value has {len(found)} tags; expected at most {_MOST_TAGS}")
-    return found
+    return tuple(map(str, found))  # an entity's tag is a text of a class of its own
 
 
 def seconds(name: str, ttl: Any, *, zero: bool = False) -> float | None:

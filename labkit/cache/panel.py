@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
+    from labkit.cache.invalidated import InvalidationCounts
     from labkit.cache.stats import Counts, Stats, TierState
 
 _UNKNOWN = "–"
@@ -39,6 +40,8 @@ _CALLS = [
     "waits",
     "errors",
 ]
+_WRITES = ["function", "writes", "write p50", "write p95", "failures"]
+_INVALIDATED = ["kind", "calls", "targets", "entries", "time"]
 
 # Colours are mixed with that of the text, so that they fit a light and a dark theme. The sizes of
 # bars and the words beside them say the same.
@@ -71,7 +74,7 @@ class Watched(Protocol):
 
 
 class Panel:
-    """Draws the statistics of caches: calls by function, tiers, and hot keys.
+    """Draws the statistics of caches: calls by function, tiers, writes, invalidations, hot keys.
 
     In a notebook it is a table that changes in its place; elsewhere it is printed.
 
@@ -169,7 +172,7 @@ class _Table:
 
 
 def _tables_of(name: str, stats: Stats) -> Iterable[_Table]:
-    called = [each for each in stats.functions.values() if each.name or _calls(each)]
+    called = [each for each in stats.functions.values() if each.name or _calls(each) or each.writes]
     functions = [_row_of_calls(each.name or "(direct)", each) for each in called]
     several = len(functions) > 1
     yield _Table(
@@ -181,6 +184,12 @@ def _tables_of(name: str, stats: Stats) -> Iterable[_Table]:
     yield _Table(
         f"{name}: tiers", ["tier", "entries", "bytes", "state"], [*map(_row_of_tier, stats.tiers)]
     )
+    written = [_row_of_writes(each) for each in called if each.writes]
+    if written:
+        yield _Table(f"{name}: writes", _WRITES, written)
+    if stats.invalidations.calls or stats.invalidations.reloads:
+        rows = list(_rows_of_invalidations(stats.invalidations))
+        yield _Table(f"{name}: invalidations", _INVALIDATED, rows)
     if stats.hot:
         yield _Table(
             f"{name}: hot keys",
@@ -212,6 +221,27 @@ def _row_of_calls(name: str, counts: Counts) -> list[str | _Share]:
         f"{counts.waits:,}",
         _Alarm(f"{counts.errors:,} !") if counts.errors else "0",
     ]
+
+
+def _row_of_writes(counts: Counts) -> list[str | _Share]:
+    p50, p95, _ = [_time(each) for each in counts.write_seconds or [None] * 3]
+    failures = counts.write_failures
+    return [
+        _printable(counts.name or "(direct)"),
+        f"{counts.writes:,}",
+        p50,
+        p95,
+        _Alarm(f"{failures:,} !") if failures else "0",
+    ]
+
+
+def _rows_of_invalidations(counts: InvalidationCounts) -> Iterable[list[str | _Share]]:
+    for kind, each in counts.kinds.items():
+        if each.calls:
+            numbers = [f"{n:,}" for n in (each.calls, each.targets, each.entries)]
+            yield [kind, *numbers, format_time(each.seconds)]
+    reloads = [f"{counts.reloads:,}", _UNKNOWN, _UNKNOWN, format_time(counts.reload_seconds)]
+    yield ["loads of what was dropped", *reloads]
 
 
 def _row_of_tier(tier: TierState) -> list[str | _Share]:

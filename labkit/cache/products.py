@@ -131,7 +131,13 @@ class Product(msgspec.Struct, eq=False):
 
 
 def made(
-    value: Any, options: Options, now: float, *, raised: bool = False, load: float = 0.0
+    value: Any,
+    options: Options,
+    now: float,
+    *,
+    key: str = "",
+    raised: bool = False,
+    load: float = 0.0,
 ) -> Product:
     """The product of a value that is new, or of an error that a load raised.
 
@@ -139,10 +145,11 @@ def made(
         value: The value or the error.
         options: How it is kept.
         now: The cache's clock.
+        key: Its key.
         raised: Whether it is an error.
         load: How many seconds the load took.
     """
-    ttl = options.error_lifetime(value) if raised else options.lifetime(value)
+    ttl = options.error_lifetime(value) if raised else options.lifetime(value, key)
     freshness = None
     if options.aging and not raised and ttl is not None and ttl > 0:
         # A time for None that was named is meant: nothing that is missing is missing for longer.

@@ -10,6 +10,7 @@ import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from labkit.cache.invalidated import InvalidationCounts
 from labkit.cache.origins import note, note_age
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Counters:
         self.load_times.append(seconds)
 
     def wrote(self, seconds: float, *, failed: bool) -> None:
-        """Count a write of a value, whatever it took until its caller went on."""
+        """Count a write."""
         self.writes += 1
         self.write_failures += failed
         self.write_seconds += seconds
@@ -120,13 +121,13 @@ class Counters:
             self.refused,
             self.renewals,
             self.stale,
-            _percentiles(self.stale_times),
+            percentiles(self.stale_times),
             load * (sum(hits.values()) + self.waits),
-            _percentiles(self.load_times),
-            {name: _percentiles(times) for name, times in self.store_times.items()},
+            percentiles(self.load_times),
+            {name: percentiles(times) for name, times in self.store_times.items()},
             self.writes,
             self.write_failures,
-            _percentiles(self.write_times),
+            percentiles(self.write_times),
         )
 
 
@@ -218,6 +219,7 @@ class Stats:
         tiers: The tiers, nearest first.
         listening: Whether the memory tier hears what other processes change.
         hot: The keys that were asked for most, most first, where the cache counts them.
+        invalidations: What was invalidated, and what that cost.
     """
 
     total: Counts
@@ -225,6 +227,7 @@ class Stats:
     tiers: list[TierState]
     listening: bool
     hot: list[Hot] = dataclasses.field(default_factory=list)
+    invalidations: InvalidationCounts = dataclasses.field(default_factory=InvalidationCounts)
 
     def frame(self) -> pd.DataFrame:
         """The counts as a frame: one row a function and one for all, one column a number."""
@@ -244,6 +247,9 @@ def row_of(counts: Counts) -> dict[str, Any]:
     row["time_saved"] = counts.time_saved
     for share, value in zip(_SHARES, counts.load_seconds or [None] * 3, strict=True):
         row[f"load_p{share}"] = value
+    row |= {"writes": counts.writes, "write_failures": counts.write_failures}
+    for share, value in zip(_SHARES, counts.write_seconds or [None] * 3, strict=True):
+        row[f"write_p{share}"] = value
     return row
 
 
@@ -277,7 +283,8 @@ def summed(name: str, counts: Iterable[Counters], stores: Sequence[str]) -> Coun
 _SHARES = (50, 95, 99)
 
 
-def _percentiles(times: Iterable[float]) -> tuple[float, float, float] | None:
+def percentiles(times: Iterable[float]) -> tuple[float, float, float] | None:
+    """The 50th, 95th and 99th percentile of times, each one of them; None where there is none."""
     ordered = sorted(times)
     if not ordered:
         return None

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 MOST_IDS = 10_000
 """How many rows one question may name; databases have a bound of their own, not far above."""
@@ -51,19 +51,40 @@ def count(name: str, value: Any, least: int = 1) -> int:
 
 
 def text(name: str, value: Any) -> str:
-    """A text that a database can keep.
+    """A text that a database can keep, and that says something.
 
     Raises:
         TypeError: It is no text.
         ValueError: It is empty, or has characters that databases refuse.
     """
+    if not storable(name, value).strip():
+        raise ValueError(f"{name} is {value!r}; expected text that is not empty")
+    return str(value)
+
+
+def storable(name: str, value: Any) -> str:
+    """A text that a database can keep, which may be empty.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It has characters that databases refuse.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r}; expected text")
-    if not value.strip():
-        raise ValueError(f"{name} is {value!r}; expected text that is not empty")
     if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
         raise ValueError(f"{name} is {value!r}; expected text without NUL and without surrogates")
     return value
+
+
+def one_of(name: str, value: Any, accepted: Collection[Any]) -> None:
+    """Refuse what is none of a few values.
+
+    Raises:
+        ValueError: It is another one.
+    """
+    if value not in accepted:
+        expected = ", ".join(map(repr, accepted))
+        raise ValueError(f"{name} is {value!r}; expected one of {expected}")
 
 
 def tag(name: str, value: Any) -> str:

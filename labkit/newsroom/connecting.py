@@ -18,14 +18,17 @@ import sqlalchemy.pool
 
 from labkit.newsroom.errors import DatabaseDown
 from labkit.newsroom.schema import metadata
+from labkit.newsroom.signals import InFile, InMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from labkit.newsroom.signals import Signal
+
 _PATIENCE = 30  # seconds that a write to a file waits for those of others
 _CONNECT = 5  # seconds that a PostgreSQL has to take a connection
 _ALONE = 0x6C61626B  # names the lock of those who make and fill the tables
-_NO_TABLE = "42P01"  # as PostgreSQL calls it
+_NO_TABLE, _NO_COLUMN = "42P01", "42703"  # as PostgreSQL calls it
 
 _ACCEPTED = (
     "expected sqlite:// (in memory), sqlite:///path/to/file.db or postgresql://user@host/database"
@@ -48,6 +51,7 @@ class Connecting:
         self._schema = schema
         address = _address(url)
         self._kind = address.get_backend_name()
+        self._in_memory = False
         # The database in memory lives in one connection, which threads use in turn.
         self._turn: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         self._reading: sa.Engine
@@ -57,10 +61,10 @@ class Connecting:
             return
         if schema is not None:
             raise ValueError(f"schema is {schema!r}, but SQLite has none; leave it out")
-        in_memory = address.database in (None, "", ":memory:")
-        if in_memory:
+        self._in_memory = address.database in (None, "", ":memory:")
+        if self._in_memory:
             self._turn = threading.RLock()
-        self._engine = self._reading = _sqlite(address, in_memory=in_memory)
+        self._engine = self._reading = _sqlite(address, in_memory=self._in_memory)
 
     @property
     def address(self) -> str:
@@ -74,7 +78,7 @@ class Connecting:
         Raises:
             DatabaseDown: The database did not answer.
         """
-        with self._turn, self._translated(), self._reading.connect() as connection:
+        with self._turn, self.translated(), self._reading.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -88,7 +92,7 @@ class Connecting:
         Raises:
             DatabaseDown: The database did not answer.
         """
-        with self._turn, self._translated(), self._engine.begin() as connection:
+        with self._turn, self.translated(), self._engine.begin() as connection:
             if self._kind == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif lock:
@@ -126,19 +130,40 @@ class Connecting:
                 connection.execute(sa.select(sa.func.setval(sequence, highest)))
             connection.execute(sa.text(f"ANALYZE {table.name}"))
 
+    def signal(self) -> Signal:
+        """How one who waits hears of writes here."""
+        if self._in_memory:
+            return InMemory()
+        if self._kind == "sqlite":
+            return InFile(self._apart)
+        from labkit.newsroom.listening import OnServer
+
+        return OnServer(self._apart)
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
 
+    def _apart(self) -> sa.Connection:
+        """A connection for one who waits; it begins no transactions."""
+        connection = self._reading.connect()
+        connection.detach()
+        return connection
+
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Raise the errors of drivers as those of the newsroom."""
         try:
             yield
         except sa.exc.TimeoutError as error:
             raise DatabaseDown(f"{self.address} has no connection to spare: {error}") from error
         except sa.exc.DBAPIError as error:
-            if _misses_a_table(error.orig):
+            if _misses(error.orig, "column", _NO_COLUMN):
+                raise RuntimeError(
+                    f"{self.address} has the tables of an older newsroom, without columns that are "
+                    "needed now; remove them with drop(), and make new ones with create()"
+                ) from error
+            if _misses(error.orig, "table", _NO_TABLE):
                 raise RuntimeError(
                     f"{self.address} has no tables of a newsroom; make them with create(), "
                     "or open it with newsroom.open()"
@@ -195,7 +220,8 @@ def _postgresql(address: sa.URL, schema: str | None) -> sa.Engine:
     return sa.create_engine(address, connect_args=options)
 
 
-def _misses_a_table(error: BaseException | None) -> bool:
+def _misses(error: BaseException | None, what: str, state: str) -> bool:
+    """Whether it is a table or a column that is missing."""
     if isinstance(error, sqlite3.Error):
-        return str(error).startswith("no such table")
-    return getattr(error, "sqlstate", None) == _NO_TABLE
+        return str(error).startswith(f"no such {what}")
+    return getattr(error, "sqlstate", None) == state

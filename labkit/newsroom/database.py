@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any
 
 from labkit.newsroom import checks, questions, writes
-from labkit.newsroom.connecting import Connecting
-from labkit.newsroom.counter import Count, Counter
-from labkit.newsroom.errors import DatabaseDown
-from labkit.newsroom.generate import Size, fill
-from labkit.newsroom.latency import Latency
-from labkit.newsroom.records import Article, Author, Change, Comment, Headline, PageVersions
-from labkit.newsroom.schema import articles
+from labkit.newsroom.base import texts
+from labkit.newsroom.commented import Commented
+from labkit.newsroom.drafts import DraftSource
+from labkit.newsroom.generate import Size
+from labkit.newsroom.outbox import Outbox
+from labkit.newsroom.records import Article, Author, Change, Draft, Headline, PageVersions
 from labkit.newsroom.sources import ArticleSource, AuthorSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Iterable
 
     from labkit.clock import Clock
+    from labkit.newsroom.latency import Latency
 
-R = TypeVar("R")
 
-
-class Newsroom:
+class Newsroom(Commented, Outbox):
     """The SQL database of a news site, with a counter of its reads.
 
     Each question is one SELECT and counts as one read, unless it names no rows: then nobody asks.
@@ -44,6 +35,7 @@ class Newsroom:
         schema: The PostgreSQL schema for the tables, so that several newsrooms share a database.
         latency: Makes reads as slow as those of a distant or busy database.
         clock: Tells when something is written, and how long a read takes.
+        outbox: Whether each write that changes something leaves a note of it; see `outbox`.
 
     Raises:
         ValueError: The URL is of no known kind.
@@ -51,71 +43,6 @@ class Newsroom:
     Attributes:
         latency: See above; may be exchanged at any time.
     """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        schema: str | None = None,
-        latency: Latency | None = None,
-        clock: Clock = time.time,
-    ) -> None:
-        self._connecting = Connecting(
-            url or os.environ.get("LABKIT_DATABASE_URL") or "sqlite://", schema
-        )
-        self._clock = clock
-        self._counter = Counter()
-        self._outages = 0
-        self._lock = threading.Lock()  # over the number of outages
-        self.latency = latency or Latency(0, 0)
-
-    # --- The tables
-
-    def create(self) -> None:
-        """Make the tables that are missing."""
-        with self._connecting.alone() as connection:
-            self._connecting.create(connection)
-
-    def drop(self) -> None:
-        """Remove the tables and all that is in them."""
-        with self._connecting.alone() as connection:
-            self._connecting.drop(connection)
-
-    def fill(self, size: Size | None = None, *, seed: int = 5) -> bool:
-        """Fill empty tables with a site; one that has articles stays as it is.
-
-        Args:
-            size: How large the site is; None: of the usual size.
-            seed: Another seed makes another site of the same kind. The same seed makes the same
-                site on every database.
-
-        Returns:
-            Whether the tables were empty.
-        """
-        with self._connecting.alone() as connection:
-            if connection.execute(sa.select(articles.c.id).limit(1)).first():
-                return False
-            fill(connection, size or Size(), seed)
-            self._connecting.settle(connection)
-        return True
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._connecting.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Newsroom {self._connecting.address}: {self.reads} reads, {self.writes} writes>"
 
     # --- Questions
 
@@ -161,18 +88,6 @@ class Newsroom:
         rows = self._ask("latest_of", questions.LATEST_OF, id=number, most=most)
         return [Headline(**row._mapping) for row in rows]
 
-    def comments(self, article_id: int, limit: int = 50) -> list[Comment]:
-        """The comments on an article that readers see, the oldest first."""
-        number, most = checks.number("article_id", article_id), checks.count("limit", limit)
-        rows = self._ask("comments", questions.COMMENTS, id=number, most=most)
-        return [Comment(**row._mapping) for row in rows]
-
-    def comment_count(self, article_id: int) -> int:
-        """How many comments on an article readers see; 0 where there is no article."""
-        number = checks.number("article_id", article_id)
-        (row,) = self._ask("comment_count", questions.COMMENT_COUNT, id=number)
-        return int(row[0])
-
     def most_read(self, limit: int) -> list[int]:
         """The numbers of the articles that were read most, the first of them first."""
         rows = self._ask("most_read", questions.MOST_READ, most=checks.count("limit", limit))
@@ -181,6 +96,10 @@ class Newsroom:
     def ids(self) -> list[int]:
         """The numbers of all articles, ascending."""
         return [row.id for row in self._ask("ids", questions.IDS)]
+
+    def drafts(self) -> dict[int, Draft]:
+        """Every draft by the number of its article, ascending."""
+        return self.draft_source.all()
 
     # --- Writes
 
@@ -213,14 +132,39 @@ class Newsroom:
             ValueError: An argument makes no sense, such as an empty title.
         """
         number = checks.number("article_id", article_id)
-        given: dict[str, Any] = _texts(title=title, body=body, section=section)
+        given: dict[str, Any] = texts(title=title, body=body, section=section)
         if tags is not None:
             given["tags"] = checks.tags(tags)
         moment = self._moment(at)
-        return self._write(
+        change, _ = self._change_to(
             lambda connection: writes.edit_article(connection, number, given, moment, if_version),
             "tags" if "tags" in given else None,
         )
+        return change
+
+    def save_article(self, article: Article) -> Article:
+        """Write title, section, tags and body of an article that was read, and then changed.
+
+        Returns:
+            The article as it stands now, with the versions that it has now.
+
+        Raises:
+            Conflict: Somebody has changed the article since it was read.
+            NotFound: There is no such article; `publish` makes one.
+            TypeError: A field is of the wrong kind.
+            ValueError: A field makes no sense, such as an empty title.
+        """
+        number = checks.number("id", article.id)
+        given: dict[str, Any] = texts(
+            title=article.title, body=article.body, section=article.section, required=True
+        )
+        given["tags"] = checks.tags(article.tags)
+        moment, version = self._moment(None), checks.number("version", article.version)
+        _, now = self._change_to(
+            lambda connection: writes.edit_article(connection, number, given, moment, version),
+            "tags",
+        )
+        return now
 
     def publish(
         self,
@@ -250,11 +194,12 @@ class Newsroom:
             ValueError: An argument makes no sense, such as an empty title.
         """
         number, names = checks.number("author_id", author_id), checks.tags(tags)
-        columns: dict[str, Any] = _texts(title=title, body=body, section=section, required=True)
+        columns: dict[str, Any] = texts(title=title, body=body, section=section, required=True)
         columns["published_at"] = columns["updated_at"] = self._moment(at)
-        return self._write(
+        change = self._change(
             lambda connection: writes.publish(connection, number, names, **columns), "tags"
         )
+        return change.id
 
     def delete_article(self, article_id: int) -> Change:
         """Remove an article and its comments.
@@ -263,7 +208,7 @@ class Newsroom:
             NotFound: There is no such article.
         """
         number = checks.number("article_id", article_id)
-        return self._write(lambda connection: writes.delete_article(connection, number))
+        return self._change(lambda connection: writes.delete_article(connection, number))
 
     def edit_author(
         self,
@@ -287,10 +232,31 @@ class Newsroom:
             TypeError: An argument is of the wrong kind.
             ValueError: A text is empty.
         """
-        number, given = checks.number("author_id", author_id), _texts(name=name, bio=bio)
-        return self._write(
+        number, given = checks.number("author_id", author_id), texts(name=name, bio=bio)
+        change, _ = self._change_to(
             lambda connection: writes.edit_author(connection, number, given, if_version)
         )
+        return change
+
+    def save_author(self, author: Author) -> Author:
+        """Write name and bio of an author who was read, and then changed.
+
+        Returns:
+            The author as they stand now, with the version that they have now.
+
+        Raises:
+            Conflict: Somebody has changed the author since they were read.
+            NotFound: There is no such author.
+            TypeError: A field is of the wrong kind.
+            ValueError: A text is empty.
+        """
+        number = checks.number("id", author.id)
+        given = texts(name=author.name, bio=author.bio, required=True)
+        version = checks.number("version", author.version)
+        _, now = self._change_to(
+            lambda connection: writes.edit_author(connection, number, given, version)
+        )
+        return now
 
     def delete_author(self, author_id: int) -> Change:
         """Remove an author who has no articles.
@@ -300,7 +266,7 @@ class Newsroom:
             ValueError: They have articles.
         """
         number = checks.number("author_id", author_id)
-        return self._write(lambda connection: writes.delete_author(connection, number))
+        return self._change(lambda connection: writes.delete_author(connection, number))
 
     def rename_tag(self, old: str, new: str) -> Change:
         """Give a tag another name, on all of its articles at once.
@@ -311,57 +277,7 @@ class Newsroom:
             ValueError: There is a tag `new` already, or it is no name for a tag.
         """
         names = checks.tag("old", old), checks.tag("new", new)
-        return self._write(lambda connection: writes.rename_tag(connection, *names), "tags")
-
-    def add_comment(
-        self, article_id: int, reader: str, body: str, at: float | None = None
-    ) -> Change:
-        """Add a comment; its number is the `id` of the answer.
-
-        Args:
-            article_id: The article.
-            reader: Who says it.
-            body: The text.
-            at: When, in seconds since the epoch; None is now.
-
-        Raises:
-            NotFound: There is no such article.
-            TypeError: An argument is of the wrong kind.
-            ValueError: A text is empty.
-        """
-        number = checks.number("article_id", article_id)
-        columns: dict[str, Any] = _texts(reader=reader, body=body, required=True)
-        columns["posted_at"] = self._moment(at)
-        return self._write(lambda connection: writes.add_comment(connection, number, **columns))
-
-    def edit_comment(self, comment_id: int, body: str) -> Change:
-        """Give a comment another text.
-
-        Raises:
-            NotFound: There is no such comment.
-            TypeError: The text is none.
-            ValueError: The text is empty.
-        """
-        number, text = checks.number("comment_id", comment_id), checks.text("body", body)
-        return self._write(lambda connection: writes.edit_comment(connection, number, text))
-
-    def hide_comment(self, comment_id: int) -> Change:
-        """Take a comment out of readers' sight.
-
-        Raises:
-            NotFound: There is no such comment.
-        """
-        number = checks.number("comment_id", comment_id)
-        return self._write(lambda connection: writes.hide_comment(connection, number))
-
-    def delete_comment(self, comment_id: int) -> Change:
-        """Remove a comment.
-
-        Raises:
-            NotFound: There is no such comment.
-        """
-        number = checks.number("comment_id", comment_id)
-        return self._write(lambda connection: writes.delete_comment(connection, number))
+        return self._change(lambda connection: writes.rename_tag(connection, *names), "tags")
 
     # --- For a cache
 
@@ -375,92 +291,10 @@ class Newsroom:
         """The authors by their numbers, as a cache loads and saves them."""
         return AuthorSource(self)
 
-    # --- What it costs
-
     @property
-    def reads(self) -> int:
-        """How many questions the database has answered."""
-        return self._counter.count.reads
-
-    @property
-    def writes(self) -> int:
-        """How many writes the database has carried out, those that changed nothing included."""
-        return self._counter.writes
-
-    @property
-    def count(self) -> Count:
-        """The reads by question; goes on counting."""
-        return self._counter.count
-
-    def counting(self) -> contextlib.AbstractContextManager[Count]:
-        """Count what is read while a block runs, from all threads.
-
-        Example:
-            >>> with db.counting() as tally:
-            ...     show_page(17)
-            >>> tally.reads, tally.by_query
-            (3, {'article': 1, 'author': 1, 'comments': 1})
-        """
-        return self._counter.counting()
-
-    @contextlib.contextmanager
-    def down(self) -> Iterator[None]:
-        """An outage: while the block runs, each question and write raises `DatabaseDown`."""
-        self._outage(1)
-        try:
-            yield
-        finally:
-            self._outage(-1)
-
-    def _outage(self, step: int) -> None:
-        with self._lock:
-            self._outages += step
-
-    def _refuse_if_down(self) -> None:
-        if self._outages:
-            raise DatabaseDown("the database is down, as Newsroom.down() said")
-
-    def _ask(self, query: str, statement: sa.Executable, **parameters: Any) -> list[sa.Row[Any]]:
-        """The rows of one SELECT, which is counted."""
-        latency, begun = self.latency, self._clock()
-        with latency.turn:
-            self._refuse_if_down()
-            with self._connecting.reading() as connection:
-                rows = list(connection.execute(statement, parameters))
-            # After the rows are there: who waits for them may get what is no longer true.
-            latency.pause(len(rows))
-        self._counter.read(query, len(rows), self._clock() - begun)
-        return rows
-
-    def _ask_many(
-        self, query: str, statement: sa.Executable, ids: Iterable[int]
-    ) -> dict[int, sa.Row[Any]]:
-        """The rows by their numbers, in the order of `ids`."""
-        numbers = checks.numbers("ids", ids)
-        if not numbers:
-            return {}
-        found = {row.id: row for row in self._ask(query, statement, ids=numbers)}
-        return {number: found[number] for number in numbers if number in found}
-
-    def _write(self, work: Callable[[sa.Connection], R], lock: Literal["tags"] | None = None) -> R:
-        """Do some work in one transaction, which is counted."""
-        self._refuse_if_down()
-        with self._connecting.writing(lock) as connection:
-            done = work(connection)
-        self._counter.wrote()
-        return done
-
-    def _moment(self, at: float | None) -> float:
-        return checks.moment("at", self._clock() if at is None else at)
-
-
-def _texts(*, required: bool = False, **given: str | None) -> dict[str, str]:
-    """The texts that were given, checked; all must be where they are `required`."""
-    return {
-        name: checks.text(name, value)
-        for name, value in given.items()
-        if required or value is not None
-    }
+    def draft_source(self) -> DraftSource:
+        """The drafts of articles by their numbers, as a cache loads, saves and applies them."""
+        return DraftSource(self)
 
 
 def open(  # noqa: A001 - as newsroom.open(), which reads as it is meant
@@ -472,6 +306,7 @@ def open(  # noqa: A001 - as newsroom.open(), which reads as it is meant
     schema: str | None = None,
     latency: Latency | None = None,
     clock: Clock = time.time,
+    outbox: bool = False,
 ) -> Newsroom:
     """A newsroom that is ready: its tables are made, and filled where they are empty.
 
@@ -483,13 +318,14 @@ def open(  # noqa: A001 - as newsroom.open(), which reads as it is meant
         schema: See `Newsroom`.
         latency: See `Newsroom`.
         clock: See `Newsroom`.
+        outbox: See `Newsroom`.
 
     Raises:
         DatabaseDown: The database does not answer.
         ValueError: An argument makes no sense.
     """
     size = Size(articles=articles, authors=authors)
-    db = Newsroom(url, schema=schema, latency=latency, clock=clock)
+    db = Newsroom(url, schema=schema, latency=latency, clock=clock, outbox=outbox)
     try:
         db.create()
         db.fill(size, seed=seed)

@@ -1,4 +1,4 @@
-"""The questions to the database, each one SELECT, and how records are made of the rows."""
+"""The questions about articles and authors, each one SELECT, and how records are made of rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from labkit.newsroom.records import Article, PageVersions
-from labkit.newsroom.schema import article_tags, articles, authors, comments, tags
+from labkit.newsroom.schema import article_tags, articles, authors, tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,15 +47,6 @@ LATEST_OF = (
     sa.select(articles.c.id, articles.c.title)
     .where(articles.c.author_id == sa.bindparam("id"))
     .order_by(articles.c.published_at.desc(), articles.c.id.desc())
-    .limit(sa.bindparam("most"))
-)
-
-_shown = (comments.c.article_id == sa.bindparam("id")) & ~comments.c.hidden
-COMMENT_COUNT = sa.select(sa.func.count()).select_from(comments).where(_shown)
-COMMENTS = (
-    sa.select(comments)
-    .where(_shown)
-    .order_by(comments.c.posted_at, comments.c.id)
     .limit(sa.bindparam("most"))
 )
 

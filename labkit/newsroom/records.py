@@ -1,9 +1,11 @@
-"""What the newsroom answers: authors, articles, comments, and the versions of a page.
+"""What the newsroom answers: authors, articles, comments, drafts, and the versions of a page.
 
 Versions are whole numbers from 1. Each rises when what it stands for changes, and only then.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import msgspec
 
@@ -61,16 +63,23 @@ class Article(msgspec.Struct, frozen=True):
     version: int
 
 
-class Comment(msgspec.Struct, frozen=True):
-    """What a reader said about an article.
+# Encoded, a comment leaves out what is as it was at first, which most comments are.
+class Comment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a reader said about an article, or in reply to another comment on it.
+
+    Readers see it unless it is hidden or deleted.
 
     Attributes:
         id: The number of the comment; it is never given to another one.
-        article_id: The article it stands under.
-        reader: Who said it.
-        body: The text.
-        posted_at: When, in seconds since the epoch.
-        hidden: Whether readers do not see it.
+        article_id: The article it stands under; never changes.
+        reader: Who said it; empty where it was deleted.
+        body: The text; empty where it was deleted.
+        posted_at: When, in seconds since the epoch; never changes.
+        hidden: Whether it was taken out of readers' sight, for as long as that holds.
+        parent_id: The comment that it replies to; None: it stands by itself. Never changes.
+        deleted: Whether only its place is left, so that replies to it keep theirs.
+        score: The sum of the votes on it; 0 where it was deleted.
+        version: Rises whenever this record changes, with votes too; from 1.
     """
 
     id: int
@@ -79,6 +88,38 @@ class Comment(msgspec.Struct, frozen=True):
     body: str
     posted_at: float
     hidden: bool
+    parent_id: int | None = None
+    deleted: bool = False
+    score: int = 0
+    version: int = 1
+
+
+class ReaderTotals(msgspec.Struct, frozen=True):
+    """What a reader has said, of what other readers see.
+
+    Attributes:
+        comments: How many comments.
+        score: The sum of their scores.
+    """
+
+    comments: int
+    score: int
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """The text of an article as an editor's window saved it last, before anything is published.
+
+    Attributes:
+        article_id: The article; there need be none of that number yet.
+        title: The headline, which may be empty.
+        body: The text, which may be empty.
+        saved_at: When, in seconds since the epoch.
+    """
+
+    article_id: int
+    title: str
+    body: str
+    saved_at: float
 
 
 class Headline(msgspec.Struct, frozen=True):
@@ -121,8 +162,11 @@ class Change(msgspec.Struct, frozen=True):
     Attributes:
         id: The number of the article, author, tag or comment that was written.
         aspects: Whose versions rose, of `"headline"`, `"topics"`, `"body"`, `"comments"`,
-            `"author"`, `"tag"`; all those of an article or author that was deleted.
-        article_id: The article whose versions rose; None where an author or a tag changed.
+            `"author"`, `"tag"`; all those of an article or author that was published or deleted.
+            `"votes"` stands alone: the score of a comment changed, and of the versions that of
+            the comment only.
+        article_id: The article whose versions rose, or whose comment was voted on; None where an
+            author or a tag changed.
         author_id: Its author, or the author who changed; None where a tag changed.
     """
 
@@ -133,3 +177,29 @@ class Change(msgspec.Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return bool(self.aspects)
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """A change as the outbox has it.
+
+    Attributes:
+        id: The number of the note; it is never given to another one.
+        at: When the change was written, in seconds since the epoch.
+        change: What changed.
+    """
+
+    id: int
+    at: float
+    change: Change
+
+
+class Backlog(NamedTuple):
+    """What waits in the outbox.
+
+    Attributes:
+        depth: How many notes.
+        age: How many seconds ago the oldest was written; 0.0 where none waits.
+    """
+
+    depth: int
+    age: float

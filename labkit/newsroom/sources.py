@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 class ArticleSource:
-    """The articles of a newsroom by their numbers."""
+    """The articles of a newsroom by their numbers.
+
+    Attributes:
+        returning: `save` answers what is stored, so that a cache may keep it without a read.
+    """
+
+    returning = True
 
     def __init__(self, db: Newsroom) -> None:
         self._db = db
@@ -28,8 +34,11 @@ class ArticleSource:
         """Those of the articles that are there, in one read."""
         return self._db.articles_of(keys)
 
-    def save(self, key: int, value: Article) -> None:
+    def save(self, key: int, value: Article) -> Article:
         """Write title, section, tags and body of an article that was read, and then changed.
+
+        Returns:
+            The article as it stands now, with the versions that it has now.
 
         Raises:
             Conflict: Somebody has changed the article since it was read.
@@ -37,14 +46,7 @@ class ArticleSource:
             ValueError: The article has another number than `key`.
         """
         _check_key(key, value.id)
-        self._db.edit_article(
-            key,
-            title=value.title,
-            body=value.body,
-            section=value.section,
-            tags=value.tags,
-            if_version=value.version,
-        )
+        return self._db.save_article(value)
 
     def delete(self, key: int) -> None:
         """Remove the article, if it is there."""
@@ -57,7 +59,13 @@ class ArticleSource:
 
 
 class AuthorSource:
-    """The authors of a newsroom by their numbers."""
+    """The authors of a newsroom by their numbers.
+
+    Attributes:
+        returning: `save` answers what is stored, so that a cache may keep it without a read.
+    """
+
+    returning = True
 
     def __init__(self, db: Newsroom) -> None:
         self._db = db
@@ -70,8 +78,11 @@ class AuthorSource:
         """Those of the authors who are there, in one read."""
         return self._db.authors_of(keys)
 
-    def save(self, key: int, value: Author) -> None:
+    def save(self, key: int, value: Author) -> Author:
         """Write name and bio of an author who was read, and then changed.
+
+        Returns:
+            The author as they stand now, with the version that they have now.
 
         Raises:
             Conflict: Somebody has changed the author since they were read.
@@ -79,7 +90,7 @@ class AuthorSource:
             ValueError: The author has another number than `key`.
         """
         _check_key(key, value.id)
-        self._db.edit_author(key, name=value.name, bio=value.bio, if_version=value.version)
+        return self._db.save_author(value)
 
     def delete(self, key: int) -> None:
         """Remove the author, if they are there.

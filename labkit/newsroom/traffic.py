@@ -184,20 +184,25 @@ def apply(db: Newsroom, event: Event) -> Change:
         NotFound: The article is gone.
         ValueError: The event is no write.
     """
-    random = Random(f"{event.kind} {event.aspect} {event.article} {event.at}")
     at = DAY + event.at
     if event.kind == "comment":
+        random = _chance(event)
         reader = prose.pick(random, words.FIRST_NAMES).lower()
         return db.add_comment(event.article, reader, prose.comment(random), at)
     if event.kind != "edit":
         raise ValueError(f"the event is a {event.kind!r}; expected an 'edit' or a 'comment'")
+    return db.edit_article(event.article, at=at, **edited(event))
+
+
+def edited(event: Event) -> dict[str, str]:
+    """What an edit gives an article: a `title` or a `body`, by its name."""
+    random = _chance(event)
     section = prose.section(random)
     # The time makes it differ from what is there, whatever that is.
     if event.aspect == "title":
-        title = f"{prose.headline(random, section)} ({_clock_time(event.at)})"
-        return db.edit_article(event.article, title=title, at=at)
-    body = f"{prose.body(random, section)}\n\nUpdated at {_clock_time(event.at)}."
-    return db.edit_article(event.article, body=body, at=at)
+        return {"title": f"{prose.headline(random, section)} ({_clock_time(event.at)})"}
+    body = prose.body(random, section)
+    return {"body": f"{body}\n\nUpdated at {_clock_time(event.at)}."}
 
 
 def to_log(events: Iterable[Event]) -> Iterator[str]:
@@ -226,6 +231,11 @@ def _logged(moment: float) -> str:
         f"{utc.tm_mday:02}/{_MONTHS[utc.tm_mon - 1]}/{utc.tm_year}:"
         f"{utc.tm_hour:02}:{utc.tm_min:02}:{utc.tm_sec:02} +0000"
     )
+
+
+def _chance(event: Event) -> Random:
+    """Chance that goes by the event alone."""
+    return Random(f"{event.kind} {event.aspect} {event.article} {event.at}")
 
 
 def _clock_time(at: float) -> str:

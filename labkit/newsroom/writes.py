@@ -1,4 +1,4 @@
-"""The writes, each inside a transaction that the caller has begun.
+"""The writes to articles and authors, each inside a transaction that the caller has begun.
 
 Whatever is compared is locked first, and everything is checked before the first row is written.
 """
@@ -7,17 +7,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import sqlalchemy as sa
 
 from labkit.newsroom.errors import Conflict, NotFound
-from labkit.newsroom.questions import ARTICLE, tags_of
-from labkit.newsroom.records import Change
-from labkit.newsroom.schema import article_tags, articles, authors, comments, tags
+from labkit.newsroom.questions import ARTICLE, article_of
+from labkit.newsroom.records import Author, Change
+from labkit.newsroom.schema import (
+    article_tags,
+    articles,
+    authors,
+    comment_votes,
+    comments,
+    tags,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
+
+    from labkit.newsroom.records import Article
 
 ALL = ("headline", "topics", "body", "comments")
 """The aspects of an article."""
@@ -31,38 +41,50 @@ def edit_article(
     given: Mapping[str, Any],
     at: float,
     if_version: int | None,
-) -> Change:
-    """Give an article what differs of a title, section, body and tags."""
+) -> tuple[Change, Article]:
+    """Give an article what differs of a title, section, body and tags.
+
+    Answers the article as it then stands, too; its tags may be older where their table is not
+    locked, which whoever gives some has done.
+    """
     statement = ARTICLE.with_for_update(of=articles)
     row = connection.execute(statement, {"id": article_id}).first()
     if row is None:
-        raise _no("article", article_id)
+        raise no_such("article", article_id)
     _check_version(f"article {article_id}", row.version, if_version)
-    stored = {**row._mapping, "tags": tags_of(row)}
-    changed = {name: value for name, value in given.items() if value != stored[name]}
+    article = article_of(row)
+    changed = {name: value for name, value in given.items() if value != getattr(article, name)}
     aspects = tuple(aspect for aspect, names in _SHOWN_IN.items() if names & changed.keys())
-    if aspects:
-        columns = {name: value for name, value in changed.items() if name != "tags"}
-        _renew(connection, article_id, aspects, updated_at=at, **columns)
+    change = Change(article_id, aspects, article_id, article.author_id)
+    if not aspects:
+        return change, article
+    columns = {name: value for name, value in changed.items() if name != "tags"}
+    renew(connection, article_id, aspects, updated_at=at, **columns)
     if "tags" in changed:
         connection.execute(article_tags.delete().where(article_tags.c.article_id == article_id))
         _tag(connection, article_id, changed["tags"])
-    return Change(article_id, aspects, article_id, row.author_id)
+    # The row is locked: what has risen is known without asking.
+    risen = {name: getattr(article, name) + 1 for name in _versions(aspects)}
+    return change, msgspec.structs.replace(article, **changed, **risen, updated_at=at)
 
 
-def publish(connection: Connection, author_id: int, names: tuple[str, ...], **columns: Any) -> int:
-    """Add an article; answers its number."""
+def publish(
+    connection: Connection, author_id: int, names: tuple[str, ...], **columns: Any
+) -> Change:
+    """Add an article."""
     _author(connection, author_id)
-    article_id = _insert(connection, articles, author_id=author_id, **columns)
+    article_id = insert(connection, articles, author_id=author_id, **columns)
     _tag(connection, article_id, names)
-    return article_id
+    return Change(article_id, ALL, article_id, author_id)
 
 
 def delete_article(connection: Connection, article_id: int) -> Change:
-    """Remove an article, its comments and its choice of tags."""
-    author_id = _lock_article(connection, article_id)
+    """Remove an article, its comments, the votes on them, and its choice of tags."""
+    author_id = lock_article(connection, article_id)
     if author_id is None:
-        raise _no("article", article_id)
+        raise no_such("article", article_id)
+    theirs = sa.select(comments.c.id).where(comments.c.article_id == article_id)
+    connection.execute(comment_votes.delete().where(comment_votes.c.comment_id.in_(theirs)))
     for table in (comments, article_tags):
         connection.execute(table.delete().where(table.c.article_id == article_id))
     connection.execute(articles.delete().where(articles.c.id == article_id))
@@ -71,16 +93,20 @@ def delete_article(connection: Connection, article_id: int) -> Change:
 
 def edit_author(
     connection: Connection, author_id: int, given: Mapping[str, str], if_version: int | None
-) -> Change:
-    """Give an author what differs of a name and a bio."""
-    row = _author(connection, author_id)
-    _check_version(f"author {author_id}", row.version, if_version)
-    changed = {name: value for name, value in given.items() if value != row._mapping[name]}
+) -> tuple[Change, Author]:
+    """Give an author what differs of a name and a bio.
+
+    Answers the author as they then stand, too.
+    """
+    author = Author(**_author(connection, author_id)._mapping)
+    _check_version(f"author {author_id}", author.version, if_version)
+    changed = {name: value for name, value in given.items() if value != getattr(author, name)}
     if not changed:
-        return Change(author_id, (), None, author_id)
+        return Change(author_id, (), None, author_id), author
     statement = authors.update().where(authors.c.id == author_id)
     connection.execute(statement.values(version=authors.c.version + 1, **changed))
-    return Change(author_id, ("author",), None, author_id)
+    author = msgspec.structs.replace(author, **changed, version=author.version + 1)
+    return Change(author_id, ("author",), None, author_id), author
 
 
 def delete_author(connection: Connection, author_id: int) -> Change:
@@ -117,63 +143,7 @@ def rename_tag(connection: Connection, old: str, new: str) -> Change:
     return Change(tag_id, ("tag",))
 
 
-def add_comment(connection: Connection, article_id: int, **columns: Any) -> Change:
-    """Add a comment that readers see."""
-    author_id = _lock_article(connection, article_id)
-    if author_id is None:
-        raise _no("article", article_id)
-    comment_id = _insert(connection, comments, article_id=article_id, **columns)
-    _renew(connection, article_id, ("comments",), comment_count=articles.c.comment_count + 1)
-    return Change(comment_id, ("comments",), article_id, author_id)
-
-
-def edit_comment(connection: Connection, comment_id: int, body: str) -> Change:
-    """Give a comment another text."""
-    comment, author_id = _lock_comment(connection, comment_id)
-    if comment.body == body:
-        return Change(comment_id, (), comment.article_id, author_id)
-    connection.execute(comments.update().where(comments.c.id == comment_id).values(body=body))
-    return _comment_changed(connection, comment, author_id)
-
-
-def hide_comment(connection: Connection, comment_id: int) -> Change:
-    """Take a comment out of readers' sight."""
-    comment, author_id = _lock_comment(connection, comment_id)
-    connection.execute(comments.update().where(comments.c.id == comment_id).values(hidden=True))
-    return _comment_changed(connection, comment, author_id, gone=True)
-
-
-def delete_comment(connection: Connection, comment_id: int) -> Change:
-    """Remove a comment."""
-    comment, author_id = _lock_comment(connection, comment_id)
-    connection.execute(comments.delete().where(comments.c.id == comment_id))
-    return _comment_changed(connection, comment, author_id, gone=True)
-
-
-def _comment_changed(
-    connection: Connection, comment: sa.Row[Any], author_id: int, *, gone: bool = False
-) -> Change:
-    """What a change to a comment changes for readers: nothing where they did not see it."""
-    aspects = () if comment.hidden else ("comments",)
-    if aspects:
-        shown = articles.c.comment_count - (1 if gone else 0)
-        _renew(connection, comment.article_id, aspects, comment_count=shown)
-    return Change(comment.id, aspects, comment.article_id, author_id)
-
-
-def _lock_comment(connection: Connection, comment_id: int) -> tuple[sa.Row[Any], int]:
-    """A comment that nobody else writes until the end, and the author of its article."""
-    statement = sa.select(comments).where(comments.c.id == comment_id)
-    if (comment := connection.execute(statement).first()) is not None:
-        # Comments change under the lock of their article only; what was seen before it may be old.
-        author_id = _lock_article(connection, comment.article_id)
-        comment = connection.execute(statement).first()
-        if comment is not None and author_id is not None:
-            return comment, author_id
-    raise _no("comment", comment_id)
-
-
-def _lock_article(connection: Connection, article_id: int) -> int | None:
+def lock_article(connection: Connection, article_id: int) -> int | None:
     """Let nobody else write an article until the end; answers its author, None without one."""
     statement = sa.select(articles.c.author_id).where(articles.c.id == article_id)
     return connection.scalar(statement.with_for_update())
@@ -184,23 +154,27 @@ def _author(connection: Connection, author_id: int) -> sa.Row[Any]:
     statement = sa.select(authors).where(authors.c.id == author_id)
     row = connection.execute(statement.with_for_update()).first()
     if row is None:
-        raise _no("author", author_id)
+        raise no_such("author", author_id)
     return row
 
 
-def _insert(connection: Connection, table: sa.Table, **columns: Any) -> int:
+def insert(connection: Connection, table: sa.Table, **columns: Any) -> int:
     """Add a row; answers its number."""
     statement = table.insert().values(columns).returning(table.c.id)
     return int(connection.execute(statement).scalar_one())
 
 
-def _renew(
+def renew(
     connection: Connection, article_id: int, aspects: tuple[str, ...], **columns: Any
 ) -> None:
     """Let the versions of some aspects of an article rise, and write these columns."""
-    for name in ("version", *(f"{aspect}_version" for aspect in aspects)):
-        columns[name] = articles.c[name] + 1
+    columns |= {name: articles.c[name] + 1 for name in _versions(aspects)}
     connection.execute(articles.update().where(articles.c.id == article_id).values(columns))
+
+
+def _versions(aspects: tuple[str, ...]) -> list[str]:
+    """The versions of an article that rise with some of its aspects."""
+    return ["version", *(f"{aspect}_version" for aspect in aspects)]
 
 
 def _tag(connection: Connection, article_id: int, names: tuple[str, ...]) -> None:
@@ -223,5 +197,6 @@ def _check_version(what: str, stored: int, expected: int | None) -> None:
         )
 
 
-def _no(what: str, number: int) -> NotFound:
+def no_such(what: str, number: int) -> NotFound:
+    """The error where a row is not there."""
     return NotFound(f"there is no {what} {number}; nothing was written")

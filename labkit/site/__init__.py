@@ -10,4 +10,7 @@ Where things are: `site` is what readers and editors do, `pages` what an article
 kept. `app` puts the site on HTTP: `reading`, `editing`, `watching` are its addresses, `answers` its
 headers, `frame` and `debug` what stands around a page. `command` runs it. `replay` and
 `rush` try designs out.
+
+`comments` keeps what readers say, and views of it in Redis; `commenting` and `moderating` are their
+addresses, and `threads` what they look like.
 """

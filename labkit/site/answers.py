@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from fastapi import Response
 
 if TYPE_CHECKING:
@@ -43,11 +44,30 @@ def html(
     return Response(text, status, given | dict(headers or {}), "text/html; charset=utf-8")
 
 
-def kept(etag: str, *, stale: bool, hit: bool) -> dict[str, str]:
-    """The headers of a page that readers may keep, and that says whether it is out of date."""
+def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A value as JSON, which nobody keeps."""
+    given = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    text = msgspec.json.encode(value)
+    return Response(text, status, given | dict(headers or {}), "application/json")
+
+
+def is_json(request: Request) -> bool:
+    """Whether a request carries JSON."""
+    return request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+
+
+def kept(etag: str, *, stale: bool, hit: bool, asked: bool = False) -> dict[str, str]:
+    """The headers of a page that readers may keep, and that says whether it is out of date.
+
+    Args:
+        etag: Its ETag.
+        stale: Whether it may be out of date.
+        hit: Whether the cache had it.
+        asked: Whether a browser has to ask each time if it still holds.
+    """
     return {
         "ETag": etag,
-        "Cache-Control": "no-cache" if stale else FRESH,
+        "Cache-Control": "no-cache" if stale or asked else FRESH,
         "X-Cache": "stale" if stale else "hit" if hit else "miss",
     }
 

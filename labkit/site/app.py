@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ from labkit.cache.backends.redis_known import RedisIds
 from labkit.cache.metrics import PrometheusCollector
 from labkit.connection import connect
 from labkit.newsroom import DatabaseDown, Newsroom
-from labkit.site import answers, editing, pages, reading, watching
+from labkit.site import answers, commenting, editing, moderating, pages, reading, watching
+from labkit.site.comments.service import Comments
+from labkit.site.comments.views import CommentViews
 from labkit.site.frame import LOOK
 from labkit.site.numbers import Numbers
 from labkit.site.site import Site
@@ -46,6 +49,7 @@ def create_app(
     *,
     editable: bool = False,
     editor_key: str | None = None,
+    comments: bool = False,
     ttl: float | str = "10m",
     stale_if_error: float | str = "1h",
     namespace: str = NAMESPACE,
@@ -58,11 +62,13 @@ def create_app(
 
     Args:
         db: The newsroom or its URL; None: what `newsroom.open()` opens. One that is given stays
-            open at the end.
+            open at the end; with comments it should have an outbox.
         redis: A URL, a client of redis-py, or None: what `labkit.connect()` finds. A client that is
             given stays open at the end; give it short time-outs, and few retries.
         editable: Whether articles may be edited.
         editor_key: See `labkit.site.editing.Editors`.
+        comments: Whether readers may comment, reply and vote. The views of comments are made when
+            the application starts, if Redis has none.
         ttl: For how long versions count without being read anew; only what is written past the site
             takes so long to be seen.
         stale_if_error: For how long after that they count while the database is down.
@@ -81,8 +87,8 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         how = {"namespace": namespace, "ttl": ttl, "stale_if_error": stale_if_error}
-        opening = _opened(db, redis, how, clock)
-        site = await run_in_threadpool(opening.__enter__)
+        opening = _opened(db, redis, how, clock, commented=comments)
+        site, app.state.comments = await run_in_threadpool(opening.__enter__)
         try:
             app.state.site = site
             app.state.metrics = CollectorRegistry()
@@ -97,6 +103,10 @@ def create_app(
     app.include_router(watching.router)
     if editable:
         app.include_router(editing.router)
+    if comments:
+        app.include_router(commenting.router)
+    if comments and editable:
+        app.include_router(moderating.router)
     app.add_exception_handler(DatabaseDown, _out_of_order)
     app.add_exception_handler(HTTPException, _refused)
     return app
@@ -104,12 +114,12 @@ def create_app(
 
 @contextlib.contextmanager
 def _opened(
-    db: Newsroom | str | None, redis: Any, how: dict[str, Any], clock: Clock
-) -> Iterator[Site]:
-    """The site, for as long as the block lasts."""
+    db: Newsroom | str | None, redis: Any, how: dict[str, Any], clock: Clock, *, commented: bool
+) -> Iterator[tuple[Site, Comments | None]]:
+    """The site and its comments, for as long as the block lasts."""
     with contextlib.ExitStack() as stack:
         if not isinstance(db, Newsroom):
-            db = stack.enter_context(newsroom.open(db))
+            db = stack.enter_context(newsroom.open(db, outbox=commented))
         client = redis
         if redis is None or isinstance(redis, str):
             client = stack.enter_context(
@@ -130,7 +140,26 @@ def _opened(
         stack.enter_context(cache)
         numbers = Numbers(RedisIds(client, how["namespace"]))
         numbers.fill(_numbers(db))
-        yield Site(db, cache, numbers)
+        site = Site(db, cache, numbers, commented=commented)
+        if not commented:
+            yield site, None
+            return
+        comments = Comments(db, CommentViews(client, how["namespace"]), site)
+        with _kept_up(comments):
+            yield site, comments
+
+
+@contextlib.contextmanager
+def _kept_up(comments: Comments) -> Iterator[None]:
+    """Keep the views up in a thread, for as long as the block lasts."""
+    stop = threading.Event()
+    keeper = threading.Thread(target=comments.keep_up, args=(stop,), name="labkit-comments")
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join()
 
 
 def _numbers(db: Newsroom) -> Iterator[str]:
@@ -145,6 +174,8 @@ def _out_of_order(request: Request, error: Exception) -> Response:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if answers.is_json(request):
+        return answers.json({"detail": error.detail}, error.status_code, error.headers)
     if error.status_code == 404:
         return reading.nothing_there()
     title = _TITLES.get(error.status_code, "That did not work")

@@ -7,10 +7,13 @@ import os
 import secrets
 
 from labkit import newsroom
-from labkit.connection import connect
+from labkit.cache.errors import Unavailable
+from labkit.connection import CannotConnect, connect
 from labkit.newsroom import Latency
 from labkit.serving import Server, address, is_loopback, listen
 from labkit.site.app import NAMESPACE, create_app
+from labkit.site.comments.rebuilding import drop
+from labkit.site.comments.views import CommentViews
 from labkit.site.editing import KEY_VARIABLE, Editors
 
 
@@ -25,6 +28,7 @@ def run(
     editable: bool,
     editor_key: str | None,
     log_level: str,
+    comments: bool = False,
 ) -> None:
     """Serve until the process is told to stop, by Ctrl-C or SIGTERM.
 
@@ -42,14 +46,16 @@ def run(
         )
     slow = Latency(latency, 0)
     connect(redis).close()  # says what is wrong in one sentence, before anything is served
-    with newsroom.open(database, articles=articles) as db:
+    namespace = _namespace(database or os.environ.get("LABKIT_DATABASE_URL"))
+    with newsroom.open(database, articles=articles, outbox=comments) as db:
         db.latency = slow
         app = create_app(
             db,
             redis,
             editable=editable,
             editor_key=editor_key,
-            namespace=_namespace(database or os.environ.get("LABKIT_DATABASE_URL")),
+            comments=comments,
+            namespace=namespace,
         )
         listener = listen(host, port)
         server = Server(
@@ -58,8 +64,18 @@ def run(
             lifespan="on",
             log_level=log_level,
         )
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run([listener])
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run([listener])
+        finally:
+            if comments and namespace != NAMESPACE:
+                _forget_views(redis, namespace)
+
+
+def _forget_views(redis: str | None, namespace: str) -> None:
+    """Remove views, which do not expire, of a database that is gone."""
+    with contextlib.suppress(CannotConnect, Unavailable), connect(redis) as client:
+        drop(CommentViews(client, namespace))
 
 
 def _namespace(database: str | None) -> str:

@@ -61,10 +61,8 @@ class Editors:
         Raises:
             HTTPException: It may not.
         """
+        check_origin(request)
         host = request.headers.get("host", "")
-        origin = request.headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
-            raise HTTPException(403, "The form is not one of this site.")
         if self._key is not None:
             if not hmac.compare_digest((key or "").encode(), self._key.encode()):
                 raise HTTPException(403, "The editors' key is another one.")
@@ -72,6 +70,17 @@ class Editors:
             is_loopback(request.client.host) and is_loopback(_without_port(host))
         ):
             raise HTTPException(403, "Without a key, only this machine itself may edit.")
+
+
+def check_origin(request: Request) -> None:
+    """Let a request pass that no page from elsewhere has made.
+
+    Raises:
+        HTTPException: It comes from elsewhere.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host", ""):
+        raise HTTPException(403, "The form is not one of this site.")
 
 
 def _without_port(host: str) -> str:
@@ -88,17 +97,35 @@ async def editors_of(request: Request) -> Editors:
     return editors
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form.
+async def body_of(request: Request) -> bytes:
+    """What a request carries.
 
     Raises:
-        HTTPException: It is too large, or none.
+        HTTPException: It is too large.
     """
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MOST:
             raise HTTPException(413, f"The form is too large; expected at most {_MOST:,} bytes.")
+    return body
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form.
+
+    Raises:
+        HTTPException: It is too large, or none.
+    """
+    return fields_of(await body_of(request))
+
+
+def fields_of(body: bytes) -> dict[str, str]:
+    """The fields of a form; of those with the same name, the last.
+
+    Raises:
+        HTTPException: It is none.
+    """
     try:
         fields = parse_qs(
             body.decode(), keep_blank_values=True, max_num_fields=_FIELDS, errors="strict"

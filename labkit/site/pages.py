@@ -8,20 +8,23 @@
 | `author:4` | name and bio, on every page of theirs | author |
 | `body:17` | the text | body |
 | `comments:17` | the comments that readers see, and their number | comments |
+| `threads:17` | instead of these, where readers may comment: threads with forms | comments |
 | `sidebar:4` | the author's five latest headlines, on every page of theirs | their headlines' |
 
-`Article.updated_at` is not shown: it belongs to no version of a part.
+`Article.updated_at` is not shown: it belongs to no version of a part. Nor are scores, which change
+without one: `labkit.site.threads` shows them live. A fragment is made of what the database says,
+and not of the views of comments: they may be a moment behind the version under which it is kept.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.fragments import Fragment
-from labkit.site.frame import LOOK, document
+from labkit.site import threads
+from labkit.site.frame import LOOK, document, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +45,17 @@ class ArticlePage:
     Args:
         db: Where it is read.
         versions: The versions of the page, read before anything else.
+        commented: Whether readers may comment.
 
     Attributes:
         reads: The questions that were asked for it.
     """
 
-    def __init__(self, db: Newsroom, versions: PageVersions) -> None:
+    def __init__(self, db: Newsroom, versions: PageVersions, *, commented: bool = False) -> None:
         self.reads: list[str] = []
         self._db = db
         self._versions = versions
+        self._commented = commented
 
     @cached_property
     def fragment(self) -> Fragment:
@@ -65,7 +70,8 @@ class ArticlePage:
             (title, author),
         )
         body = Fragment(f"body:{number}", versions.body, self._render_body)
-        comments = Fragment(f"comments:{number}", versions.comments, self._render_comments)
+        kind = "threads" if self._commented else "comments"
+        comments = Fragment(f"{kind}:{number}", versions.comments, self._render_comments)
         sidebar = Fragment(
             f"sidebar:{versions.author_id}", versions.latest, self._render_sidebar, (author,)
         )
@@ -93,7 +99,8 @@ class ArticlePage:
     # --- What is rendered
 
     def _render_page(self, title: str, header: str, body: str, comments: str, sidebar: str) -> str:
-        return whole(self._versions.article_id, title, header, body, comments, sidebar)
+        style = threads.style() if self._commented else ""
+        return whole(self._versions.article_id, title, header, body, comments, sidebar, style)
 
     def _render_title(self) -> str:
         return escape(self._article.title)
@@ -113,22 +120,23 @@ class ArticlePage:
     def _render_comments(self) -> str:
         number = self._versions.article_id
         shown: Sequence[Comment] = self._ask("comments", number, SHOWN)
-        return comments(
-            shown, self._ask("comment_count", number) if len(shown) == SHOWN else len(shown)
-        )
+        count = self._ask("comment_count", number) if len(shown) == SHOWN else len(shown)
+        return threads.on_page(number, shown, count) if self._commented else comments(shown, count)
 
     def _render_sidebar(self, author: str) -> str:
         return sidebar(self._ask("latest_of", self._versions.author_id), author)
 
 
-def whole(number: int, title: str, header: str, body: str, comments: str, sidebar: str) -> str:
+def whole(
+    number: int, title: str, header: str, body: str, comments: str, sidebar: str, style: str = ""
+) -> str:
     """The page of an article, of its parts."""
     content = (
         f'<div class="page">\n<article>\n{header}\n{body}\n{comments}\n</article>\n'
         f"{sidebar}\n</div>"
     )
     why = f'<a href="/articles/{number}?debug=1">How this page was made</a> ·'
-    return document(title, content, why)
+    return document(title, content, why, style)
 
 
 def header(article: Article, title: str, author: str) -> str:
@@ -137,7 +145,7 @@ def header(article: Article, title: str, author: str) -> str:
     about = f'<ul class="tags" aria-label="Tags">{tags}</ul>' if tags else ""
     return (
         f'<header>\n<p class="section">{escape(article.section)}</p>\n<h1>{title}</h1>\n'
-        f'{author}\n<div class="meta">{_time(article.published_at)}{about}</div>\n</header>'
+        f'{author}\n<div class="meta">{time_of(article.published_at)}{about}</div>\n</header>'
     )
 
 
@@ -202,10 +210,5 @@ def message(title: str, text: str) -> str:
 def _comment(comment: Comment) -> str:
     return (
         f'<li><span class="meta"><strong>{escape(comment.reader)}</strong> '
-        f"{_time(comment.posted_at)}</span><p>{escape(comment.body)}</p></li>"
+        f"{time_of(comment.posted_at)}</span><p>{escape(comment.body)}</p></li>"
     )
-
-
-def _time(moment: float) -> str:
-    when = datetime.fromtimestamp(moment, UTC)
-    return f'<time datetime="{when:%Y-%m-%dT%H:%M:%SZ}">{when:%Y-%m-%d %H:%M} UTC</time>'

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from labkit.site import answers, frame, pages
+from labkit.site import answers, frame, pages, threads
 from labkit.site.debug import panel
 from labkit.site.site import Shown, Site
 
@@ -55,22 +55,26 @@ def article(site: SiteOf, request: Request, article: str, debug: Debug = False) 
     if found is None:
         return nothing_there()
     etag = found.page.etag
+    asked = site.commented  # whoever has just said something wants to see it
     if answers.has(request, etag) and not debug:
-        return answers.not_modified(answers.kept(etag, stale=found.stale, hit=True))
+        headers = answers.kept(etag, stale=found.stale, hit=True, asked=asked)
+        return answers.not_modified(headers)
     try:
         shown = site.show(found)
     except pages.Gone:
         return nothing_there()
+    script = threads.SCRIPT if site.commented else ""
     if debug:
-        return _with_panel(shown, perf_counter() - begun, request, article)
+        text = _with_panel(shown, perf_counter() - begun, request, article)
+        return answers.html(text, script=script)
     hit = shown.pieces[0].where != "rendered"
-    return answers.html(shown.text, headers=answers.kept(etag, stale=shown.stale, hit=hit))
+    headers = answers.kept(etag, stale=shown.stale, hit=hit, asked=asked)
+    return answers.html(shown.text, headers=headers, script=script)
 
 
-def _with_panel(shown: Shown, seconds: float, request: Request, article: str) -> Response:
+def _with_panel(shown: Shown, seconds: float, request: Request, article: str) -> str:
     address = f"/articles/{article}"
     links = f'<a href="{address}?debug=1">Once more</a> · <a href="{address}">Without this</a>'
     if request.app.state.editors is not None:
         links += f' · <a href="{address}/edit">Edit</a>'
-    made = panel(shown, seconds, links)
-    return answers.html(frame.with_panel(shown.text, made))
+    return frame.with_panel(shown.text, panel(shown, seconds, links))

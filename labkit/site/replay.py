@@ -6,6 +6,8 @@ and a day is over in seconds. The same day and the same design give the same fig
 
 A page asks three questions: its article, the article's author, and how many comments there are. An
 edit or a comment goes to the database at its moment; a design that invalidates does so right after.
+Write-through puts edits into the cache as it writes them; comments are invalidated, or views of
+them brought up to date.
 """
 
 from __future__ import annotations
@@ -24,10 +26,15 @@ from labkit.cache import (
     MemoryTier,
     ReadThrough,
     RefreshAhead,
+    WriteThrough,
 )
 from labkit.cache.known import KnownSet
 from labkit.clock import FakeClock, run_in_virtual_time
+from labkit.connection import connect
 from labkit.newsroom import Article, Author
+from labkit.newsroom.traffic import edited
+from labkit.site.comments.rebuilding import rebuild
+from labkit.site.comments.views import CommentViews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
 _READ = 0.020  # seconds that a read of the database takes
 _TRIP = 0.0005  # seconds that a trip to the cache takes
 _CONNECTIONS = 10  # reads that the database works on at a time
+_VIEWS = "news:day"  # what the keys of views begin with
 _ASPECTS = ("headline", "body", "comments")  # what may change on a page
 
 
@@ -52,6 +60,8 @@ class Design(msgspec.Struct, frozen=True):
         knows_ids: Whether made-up numbers are turned away.
         warmed: How many of the most read articles are loaded before the day begins.
         how: What else the strategy is told, such as its `ttl`.
+        views: Whether the numbers of comments come from views, which are built before the day
+            begins and brought up to date with each comment.
     """
 
     name: str
@@ -60,6 +70,7 @@ class Design(msgspec.Struct, frozen=True):
     knows_ids: bool = False
     warmed: int = 0
     how: dict[str, Any] = {}
+    views: bool = False
 
 
 _TTL = {"ttl": "1h"}
@@ -76,6 +87,8 @@ DESIGNS = (
     Design("the same, ids known", ReadThrough, invalidates=True, knows_ids=True, how=_STALE),
     Design("read-through, a week", ReadThrough, True, True, how=_WEEK),
     Design("the same, warmed", ReadThrough, True, True, 500, _WEEK),
+    Design("write-through", WriteThrough, True, True, how=_WEEK),
+    Design("write-through, views", WriteThrough, True, True, how=_WEEK, views=True),
 )
 """From no cache at all to one that loads what changed, and little else."""
 
@@ -103,7 +116,12 @@ class Figures(TypedDict):
 
 
 def replay(
-    events: Sequence[Event], design: Design, *, articles: int = 2000, seed: int = 5
+    events: Sequence[Event],
+    design: Design,
+    *,
+    articles: int = 2000,
+    seed: int = 5,
+    client: Any = None,
 ) -> Figures:
     """Replay a day on a site of its own.
 
@@ -112,13 +130,15 @@ def replay(
         design: How the site reads.
         articles: How many articles the site has.
         seed: That of the site; chance in the cache is drawn from it too.
+        client: A client of redis-py for the views, which are left there; None: of a Redis of the
+            replay's own, which is simulated.
     """
     clock = FakeClock()
     state = random.getstate()
     random.seed(seed)
     try:
         with newsroom.open("sqlite://", articles=articles, seed=seed) as db:
-            day = _Day(db, design, clock)
+            day = _Day(db, design, clock, client)
             with db.counting() as count:
                 run_in_virtual_time(lambda: day.play(events), clock)
             return day.figures(count.reads, count.rows)
@@ -129,14 +149,18 @@ def replay(
 def compare(
     events: Sequence[Event],
     designs: Iterable[Design] = DESIGNS,
-    *,
-    articles: int = 2000,
-    seed: int = 5,
+    **how: Any,
 ) -> pd.DataFrame:
-    """The figures of several designs: a row for each, by name."""
+    """The figures of several designs: a row for each, by name.
+
+    Args:
+        events: As in `replay`.
+        designs: What to compare.
+        **how: `articles`, `seed` and `client`, as in `replay`.
+    """
     import pandas as pd
 
-    rows = {d.name: replay(events, d, articles=articles, seed=seed) for d in designs}
+    rows = {design.name: replay(events, design, **how) for design in designs}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("design")
 
 
@@ -150,7 +174,7 @@ class Fact(NamedTuple):
 class _Day:
     """One day of one design."""
 
-    def __init__(self, db: Newsroom, design: Design, clock: FakeClock) -> None:
+    def __init__(self, db: Newsroom, design: Design, clock: FakeClock, client: Any) -> None:
         self._db = db
         self._design = design
         self._clock = clock
@@ -172,6 +196,9 @@ class _Day:
         self._article = self._front("article", db.article, Article | None, known)
         self._author = self._front("author", db.author, Author | None)
         self._comments = self._front("comments", db.comment_count, int)
+        self._views = None
+        if design.views:
+            self._views = CommentViews(client or connect("fake://"), _VIEWS)
 
     def _front(
         self, name: str, question: Callable[[int], Any], kind: Any, known: KnownSet | None = None
@@ -184,7 +211,7 @@ class _Day:
                 await asyncio.sleep(_READ)
                 return answer
 
-        source: FunctionSource[int, Any] = FunctionSource(load)
+        source: FunctionSource[int, Any] = FunctionSource(load, save=self._save, returning=True)
         design = self._design
         if design.strategy is None:
             return source
@@ -192,6 +219,8 @@ class _Day:
 
     async def play(self, events: Sequence[Event]) -> None:
         """Let every event happen at its time."""
+        if self._views is not None:
+            rebuild(self._views, self._db)
         if self._design.warmed:
             for number in self._db.most_read(self._design.warmed):
                 await self._page(number)
@@ -222,8 +251,14 @@ class _Day:
         if article is None:
             return ()
         await self._asked(self._author, article.author_id)
-        comments = await self._asked(self._comments, number)
+        comments = await self._comment_count(number)
         return article.headline_version, article.body_version, comments
+
+    async def _comment_count(self, number: int) -> int:
+        if self._views is None:
+            return await self._asked(self._comments, number)  # type: ignore[no-any-return]
+        await asyncio.sleep(_TRIP)
+        return self._views.count(number)
 
     async def _asked(self, front: Any, key: int) -> Any:
         if self._design.strategy is None:
@@ -232,14 +267,42 @@ class _Day:
         return await front.get(key)
 
     async def _write(self, event: Event) -> None:
+        if event.kind == "edit" and self._design.strategy is WriteThrough:
+            await self._edit(event.article, edited(event))
+            return
         change = newsroom.apply(self._db, event)
-        self._truth[event.article] = tuple(
-            Fact(fact.value + 1, self._clock()) if aspect in change.aspects else fact
-            for aspect, fact in zip(_ASPECTS, self._truth[event.article], strict=True)
-        )
-        if self._design.invalidates:
+        self._changed(event.article, change.aspects)
+        if event.kind == "comment" and self._views is not None:
+            comment = self._db.comment(change.id)
+            assert comment is not None
+            self._views.apply(comment)
+        elif self._design.invalidates:
             front = self._comments if event.kind == "comment" else self._article
             await front.invalidate(event.article)
+
+    async def _edit(self, number: int, texts: dict[str, str]) -> None:
+        """Write an article through the cache, made of what the cache has of it."""
+        article = await self._asked(self._article, number)
+        try:
+            await self._article.save(number, msgspec.structs.replace(article, **texts))
+        except newsroom.Conflict:  # a comment has raised its version
+            article = await self._article.refresh(number)
+            await self._article.save(number, msgspec.structs.replace(article, **texts))
+
+    async def _save(self, number: int, article: Article) -> Article:
+        """Write an article that was edited; it takes as long as a read."""
+        async with self._turns:
+            await asyncio.sleep(_READ)
+            stored = self._db.article_source.save(number, article)
+            self._changed(number, [_ASPECTS[stored.headline_version == article.headline_version]])
+            return stored
+
+    def _changed(self, number: int, aspects: Sequence[str]) -> None:
+        """From now on a page should show something else."""
+        self._truth[number] = tuple(
+            Fact(fact.value + 1, self._clock()) if aspect in aspects else fact
+            for aspect, fact in zip(_ASPECTS, self._truth[number], strict=True)
+        )
 
     def figures(self, reads: int, rows: int) -> Figures:
         """What it came to."""

@@ -63,9 +63,13 @@ class Site:
         db: The newsroom.
         cache: Where everything is kept; with `stale_if_error` pages outlive an outage.
         known: Which articles exist, by their numbers as text: `labkit.cache.known`.
+        commented: Whether readers may comment, so that pages have forms for it.
     """
 
-    def __init__(self, db: Newsroom, cache: Cache, known: Known | None = None) -> None:
+    def __init__(
+        self, db: Newsroom, cache: Cache, known: Known | None = None, *, commented: bool = False
+    ) -> None:
+        self.commented = commented
         self.db = db
         self.cache = cache
         self.versions = Versions(db, cache, known)
@@ -82,7 +86,9 @@ class Site:
             DatabaseDown: The database does not answer, and nothing old may stand in.
         """
         versions, stale, reads = self.versions.of(article_id)
-        return None if versions is None else Looked(ArticlePage(self.db, versions), stale, reads)
+        if versions is None:
+            return None
+        return Looked(ArticlePage(self.db, versions, commented=self.commented), stale, reads)
 
     def show(self, found: Looked) -> Shown:
         """The page of an article, of which only what is missing is read and rendered.
@@ -127,7 +133,7 @@ class Site:
             Exception: What the write raised; then nothing is dropped.
         """
         change = write(*args, **kwargs)
-        self._forget(change)
+        self.forget(change)
         self._announce()
         return change
 
@@ -137,11 +143,11 @@ class Site:
         self._unannounced.add(str(number))
         self._announce()
         # It changes what its own versions were, none, and which headlines are its author's latest.
-        self._forget(Change(number, ("headline",), number, author_id))
+        self.forget(Change(number, ("headline",), number, author_id))
         return number
 
-    def _forget(self, change: Change) -> None:
-        """Forget the versions that a write has raised."""
+    def forget(self, change: Change) -> None:
+        """Forget the versions that a write has raised, whoever carried it out."""
         self.versions.drop(change)
         if "headline" in change.aspects:
             self.cache.invalidate(key=_FRONT)

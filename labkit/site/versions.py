@@ -142,9 +142,12 @@ class Versions:
 
 
 def keys_of(change: Change) -> list[str]:
-    """The keys under which the versions stand that a write has raised: two at most."""
+    """The keys under which the versions stand that a write has raised: two at most.
+
+    A vote raises none: scores are in no fragment.
+    """
     keys = []
-    if change.aspects and change.article_id is not None:
+    if set(change.aspects) - {"votes"} and change.article_id is not None:
         keys.append(f"article:{change.article_id}")
     if {"headline", "author"}.intersection(change.aspects):
         keys.append(f"author:{change.author_id}")

@@ -698,7 +698,11 @@ def test_invalidate_drops_the_keys_that_begin_so(bed: Bed, prefix: str) -> None:
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
-        ({}, TypeError, "invalidate.. got nothing; expected one of key=, tag= and prefix="),
+        (
+            {},
+            TypeError,
+            "invalidate.. got nothing; expected one of key=, tag=, prefix= and entity=",
+        ),
         ({"key": "a", "tag": "b"}, TypeError, "got key, tag"),
         ({"key": "a", "tag": "b", "prefix": "c"}, TypeError, "got key, tag, prefix"),
         ({"key": ""}, ValueError, "key is empty; clear.. drops everything"),
@@ -707,6 +711,9 @@ def test_invalidate_drops_the_keys_that_begin_so(bed: Bed, prefix: str) -> None:
         ({"key": 3}, TypeError, "key is 3; expected a text"),
         ({"tag": ["a"]}, TypeError, r"tag is \['a'\]; expected a text"),
         ({"prefix": b"a"}, TypeError, "prefix is b'a'; expected a text"),
+        ({"tag": "a", "entity": ("a", 1)}, TypeError, "got tag, entity"),
+        ({"entity": "a:1"}, TypeError, "entity is 'a:1'; expected a kind and an id"),
+        ({"entity": ("a:b", 1)}, ValueError, "kind of an entity is 'a:b'; expected a text"),
     ],
 )
 def test_invalidate_wants_one_text(

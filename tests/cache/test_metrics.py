@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cache() -> Iterator[Cache]:
-    """A cache whose function was loaded twice, hit three times in memory, and raised once."""
+    """A cache whose function was loaded twice, hit three times in memory, and raised once.
+
+    A strategy wrote twice, and failed once; one value was dropped, and loaded again.
+    """
     cache = Cache([MemoryTier(maxsize=1), DictTier()], namespace="news", ttl=60)
 
     @cache.cached(name="double")
@@ -30,6 +33,13 @@ def cache() -> Iterator[Cache]:
         double(n)
     with pytest.raises(ZeroDivisionError):
         double(0)
+    written = cache._engine.counters_for("story")
+    written.wrote(0.5, failed=False)
+    written.wrote(1.5, failed=True)
+    cache.get_or_load("front", lambda: 1)
+    cache.invalidate(key="front")
+    cache.invalidate(tag="nothing")
+    cache.get_or_load("front", lambda: 2)
     yield cache
     cache.close()
 
@@ -42,8 +52,17 @@ EXPECTED: dict[tuple[Any, ...], float] = {
     ("load_errors", ("function", "double")): 1,
     ("waits", ("function", "double")): 0,
     ("refused", ("function", "double")): 0,
+    ("writes", ("function", "story")): 2,
+    ("write_failures", ("function", "story")): 1,
+    ("write_seconds", ("function", "story"), ("quantile", "0.99")): 1.5,
+    ("invalidations", ("kind", "key")): 1,
+    ("invalidations", ("kind", "tag")): 1,
+    ("invalidations", ("kind", "prefix")): 0,
+    ("invalidated_targets", ("kind", "tag")): 1,
+    ("invalidated_entries", ("kind", "key")): 1,
+    ("reloads",): 1,
     ("entries", ("tier", "memory")): 1,
-    ("evictions", ("tier", "memory")): 1,
+    ("evictions", ("tier", "memory")): 2,
     ("failures", ("tier", "dict")): 0,
     ("away", ("tier", "dict")): 0,
     ("owed", ("tier", "dict")): 0,
@@ -54,7 +73,7 @@ def test_prometheus_gets_the_counts_of_functions_and_tiers(cache: Cache) -> None
     registry = prometheus_client.CollectorRegistry()
     registry.register(PrometheusCollector(cache, name="site"))
     for (metric, *labels), value in EXPECTED.items():
-        total = "_total" if metric not in ("entries", "away", "owed") else ""
+        total = "" if metric in ("entries", "away", "owed", "write_seconds") else "_total"
         name = f"labkit_cache_{metric}{total}"
         assert registry.get_sample_value(name, {"cache": "site", **dict(labels)}) == value, name
 

@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 
 from labkit.cache import Cache, Counts, MemoryTier, Stats, TierState
 from labkit.cache.hot import Hot
+from labkit.cache.invalidated import InvalidationCounts, KindCounts
 from labkit.cache.panel import Panel
 from tests.cache.crowd import PATIENCE
 from tests.cache.dict_store import DictTier
@@ -62,6 +63,7 @@ class Source:
         *functions: Counts,
         tiers: list[TierState] | None = None,
         hot: list[Hot] | None = None,
+        invalidations: InvalidationCounts | None = None,
         namespace: str = "news",
     ) -> None:
         self.namespace = namespace
@@ -72,6 +74,7 @@ class Source:
             tiers=tiers or [],
             hot=hot or [],
             listening=True,
+            invalidations=invalidations or InvalidationCounts(),
         )
 
     def stats(self) -> Stats:
@@ -159,6 +162,35 @@ def test_each_tier_has_a_row_with_its_state_in_words() -> None:
         ["memory", "1,200", "34,567", "in use"],
         ["redis", "–", "–", "away !"],
     ]
+
+
+def test_functions_that_write_have_a_row_for_that() -> None:
+    wrote = dataclasses.replace(
+        COUNTS, writes=1_500, write_failures=2, write_seconds=(0.002, 0.004, 0.01)
+    )
+    direct = dataclasses.replace(QUIET, name="", writes=1)
+    assert tables(Panel(Source(wrote, QUIET, direct)))["news: writes"] == [
+        ["function", "writes", "write p50", "write p95", "failures"],
+        ["article", "1,500", "2 ms", "4 ms", "2 !"],
+        ["(direct)", "1", "–", "–", "0"],
+    ]
+    assert "news: writes" not in tables(Panel(Source(COUNTS)))
+
+
+def test_invalidations_are_shown_with_what_they_cost() -> None:
+    counts = InvalidationCounts(
+        InvalidationCounts().kinds
+        | {"key": KindCounts(1_200, 1_300, 900, 0.5), "tag": KindCounts(3, 4, 0, 0.002)},
+        reloads=800,
+        reload_seconds=4.0,
+    )
+    assert tables(Panel(Source(invalidations=counts)))["news: invalidations"] == [
+        ["kind", "calls", "targets", "entries", "time"],
+        ["key", "1,200", "1,300", "900", "500 ms"],
+        ["tag", "3", "4", "0", "2 ms"],
+        ["loads of what was dropped", "800", "–", "–", "4 s"],
+    ]
+    assert "news: invalidations" not in tables(Panel(Source(COUNTS)))
 
 
 def test_hot_keys_are_shown_where_they_are_counted() -> None:

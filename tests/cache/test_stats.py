@@ -247,6 +247,24 @@ def test_percentiles_are_of_the_last_thousand_loads() -> None:
     assert counters.read().load_seconds == (1500.0, 1949.0, 1989.0)
 
 
+def test_writes_are_counted_and_timed(bed: Bed) -> None:
+    counters = Counters("f", [])
+    assert (counters.read().writes, counters.read().write_seconds) == (0, None)
+    for seconds in range(1, 2001):
+        counters.wrote(float(seconds), failed=seconds % 4 == 0)
+    counts = counters.read()
+    assert (counts.writes, counts.write_failures) == (2000, 500)
+    assert counts.write_seconds == (1501.0, 1950.0, 1990.0)
+    assert counts.loads == 0
+    cache = bed.cache()
+    for name in ("one", "other"):
+        bed.cached(cache, named, name=name)
+        cache._engine.counters_for(name).wrote(2.0, failed=True)
+    total = cache.stats().total
+    assert (total.writes, total.write_failures) == (2, 2)
+    assert total.write_seconds == (2.0, 2.0, 2.0)
+
+
 def test_time_saved_grows_with_every_hit(bed: Bed) -> None:
     cache = bed.cache()
 
@@ -328,6 +346,7 @@ def test_a_frame_has_a_row_for_each_function_and_a_column_for_each_number(bed: B
         *("misses", "loads", "errors", "waits", "refused", "renewals", "stale", "hit_ratio"),
         "time_saved",
         *("load_p50", "load_p95", "load_p99"),
+        *("writes", "write_failures", "write_p50", "write_p95", "write_p99"),
     ]
     assert list(frame["misses"]) == [1, 1, 2]
     assert list(frame["loads"]) == [0, 1, 1]

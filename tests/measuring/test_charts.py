@@ -4,7 +4,7 @@ import subprocess
 import sys
 import warnings
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,6 +19,7 @@ from labkit.charts import (
     latency_distribution,
     lines,
     percentiles,
+    remaining,
 )
 from labkit.latency import Growth, Measurement
 
@@ -54,6 +55,11 @@ BATCHES = pd.DataFrame(
     columns=["batch", "design", "time"],
 )
 
+TIMES: dict[str, list[float | None]] = {
+    "memory": [float(second) for second in range(60, 661)],
+    "redis": [*(float(3 * second) for second in range(200, 400)), *[None] * 50],
+}
+
 
 def of_batches(**options: Any) -> Chart:
     return lines(BATCHES, "batch", "time", "design", unit_x="keys", unit_y="s", **options)
@@ -67,6 +73,8 @@ EVERY: dict[str, Callable[..., Chart]] = {
     "bars": lambda **title: bars({"hash": 893, "JSON": 412}, unit="bytes", **title),
     "bars, far": lambda **title: bars({"none": 120_000, "smart": 212}, unit="reads", **title),
     "lines": lambda **title: of_batches(**title),
+    "remaining": lambda **title: remaining(TIMES, **title),
+    "remaining, far": lambda **title: remaining({**TIMES, "memory": [0.5, 1.0, 2.0]}, **title),
 }
 
 
@@ -456,3 +464,56 @@ def test_the_scale_can_be_chosen() -> None:
 def test_frames_that_cannot_be_drawn_are_refused(frame: pd.DataFrame, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         lines(frame, "batch", "time", "design", unit_x="keys", unit_y="s")
+
+
+def test_a_curve_of_remaining_values_falls_as_they_expire() -> None:
+    chart = remaining({"memory": [60.0, 120.0, 120.0, 240.0], "redis": [180.0, None]})
+    memory, redis = series(chart)
+    assert list(zip(*memory.get_data(), strict=True)) == [
+        (0, 100),
+        (1, 75),
+        (2, 50),
+        (2, 25),
+        (4, 0),
+    ]
+    assert list(zip(*redis.get_data(), strict=True)) == [(0, 100), (3, 50)]
+    assert memory.get_drawstyle() == "steps-post"
+    assert axes(chart).get_xlabel() == "time from now (min)"
+    assert chart.words == (
+        "Time from now until values are gone: memory, 4 values, the first after 60 s, half after "
+        "2 min, the last after 4 min; redis, 2 values, the first after 3 min, half after 3 min, "
+        "the last after 3 min, 1 never."
+    )
+
+
+def test_curves_that_are_far_apart_are_on_a_log_axis_that_shows_both() -> None:
+    times = {"memory": [1.0, 2.0], "redis": [float(n) * 3_600 for n in range(1, 50)]}
+    chart = remaining(times)
+    assert axes(chart).get_xscale() == "log"
+    assert axes(chart).get_xlabel() == "time from now (d, log scale)"
+    low, high = axes(chart).get_xlim()
+    assert 0 < low < 1 / 86_400
+    assert high > 49 / 24
+    assert "redis, 49 values, the first after 60 min, half after 25 h, the last after 2" in (
+        chart.words
+    )
+
+
+def test_a_curve_of_very_many_values_has_few_points_and_the_same_ends() -> None:
+    (line,) = series(remaining({"memory": [float(n) for n in range(1, 100_001)]}))
+    x, y = line.get_data()
+    assert len(x) < 600
+    assert y[-1] == 0
+    assert all(a <= b for a, b in pairwise(x))
+    assert all(a > b for a, b in pairwise(y))
+
+
+def test_what_never_expires_is_told_and_cannot_be_all() -> None:
+    words = remaining({"memory": [1.0, 2.0], "redis": [None] * 3}).words
+    assert words.endswith("redis, 3 values that never expire.")
+    nothing: list[dict[str, list[float | None]]] = [{}, {"redis": [None]}, {"redis": []}]
+    for times in nothing:
+        with pytest.raises(ValueError, match="no values to draw"):
+            remaining(times)
+    with pytest.raises(ValueError, match=r"'redis' is -1"):
+        remaining({"redis": [5.0, -1.0, 7.0]})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sqlite3
 from typing import TYPE_CHECKING, TypedDict
 
+import psycopg
 import pytest
 
 from labkit import newsroom
@@ -78,6 +80,19 @@ def site(
         yield db
 
 
-def opened(place: Place) -> Newsroom:
+def opened(place: Place, *, outbox: bool = False) -> Newsroom:
     """A small site, on which the clock stands still."""
-    return newsroom.open(**place, articles=40, authors=6, clock=FakeClock(NOW))
+    return newsroom.open(**place, articles=40, authors=6, clock=FakeClock(NOW), outbox=outbox)
+
+
+def execute(place: Place, *statements: str) -> None:
+    """Do something to a database past the newsroom."""
+    if place["schema"] is None:
+        with sqlite3.connect(place["url"].removeprefix("sqlite:///")) as file:
+            for statement in statements:
+                file.execute(statement)
+        return
+    with psycopg.connect(place["url"], autocommit=True) as server:
+        server.execute(f'SET search_path = "{place["schema"]}"')
+        for statement in statements:
+            server.execute(statement)

@@ -16,6 +16,8 @@ def everything(db: Newsroom) -> dict[str, Any]:
         "articles": articles,
         "authors": db.authors_of(range(1000)),
         "pages": [db.page_versions(number) for number in ids],
+        "all comments": db.comments_after(0, 100_000),
+        "drafts": db.drafts(),
         "comments": [db.comments(number, 1000) for number in ids],
         "counts": [db.comment_count(number) for number in ids],
         "most read": db.most_read(1000),

@@ -10,6 +10,7 @@ import pytest
 from labkit import newsroom
 from labkit.newsroom import DatabaseDown, Newsroom, Size
 from tests.cache.crowd import in_threads
+from tests.newsroom.conftest import execute
 from tests.newsroom.state import everything
 
 if TYPE_CHECKING:
@@ -91,6 +92,16 @@ def test_a_database_without_tables_says_what_to_do(shared: Place) -> None:
                 ask()
         db.create()
         assert db.ids() == []
+
+
+def test_the_tables_of_an_older_newsroom_say_what_to_do(shared: Place) -> None:
+    with newsroom.open(**shared, articles=3) as db:
+        execute(shared, "DROP INDEX comments_by_parent", "ALTER TABLE comments DROP hidden")
+        with pytest.raises(RuntimeError, match=r"an older newsroom, .* remove them with drop\(\)"):
+            db.comments(1)
+        db.drop()
+        db.create()
+        assert db.comments(1) == []
 
 
 def test_a_database_that_is_not_there_is_down_and_its_password_stays_secret(

@@ -12,7 +12,7 @@ from tests.project import PROJECT
 def test_the_examples_of_the_guide_run() -> None:
     guide = (PROJECT / "docs" / "newsroom.md").read_text("utf-8")
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```", guide)
-    assert len(blocks) == 5
+    assert len(blocks) == 9
     code = "\n".join(blocks)
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
@@ -20,5 +20,5 @@ def test_the_examples_of_the_guide_run() -> None:
     assert result.returncode == 0, result.stderr
     printed = result.stdout.splitlines()
     promised = re.findall(r"(?m)^ *print\(.*\)  # (.*)$", code)
-    assert len(promised) == 7
+    assert len(promised) == 14
     assert [line for line in printed if line in promised] == promised

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labkit.newsroom import Headline, Newsroom, PageVersions, Tally, day
+from labkit.newsroom import Comment, Draft, Headline, Newsroom, PageVersions, Tally, day
+from tests.newsroom.conftest import NOW, empty, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NOBODY = [0, -1, 41, 10**9, 10**12, 2**63, 10**40, -(10**40)]
 
@@ -51,6 +52,10 @@ def test_a_made_up_number_is_nobodys(site: Newsroom, number: int) -> None:
     assert site.comments(number) == []
     assert site.latest_of(number) == []
     assert site.comment_count(number) == 0
+    assert site.comment(number if number < 1 or number > 10**6 else 10**6) is None
+    assert site.comments_page(number, "best") == site.replies(number + 10**6) == []
+    assert site.votes_of(number) == {}
+    assert site.draft_source.load(number) is None
 
 
 def test_comments_are_those_readers_see_the_oldest_first(site: Newsroom) -> None:
@@ -125,6 +130,9 @@ def test_the_most_read_are_what_readers_of_the_same_seed_ask_for(site: Newsroom)
     assert sorted(site.most_read(1000)) == site.ids()
 
 
+FIRST = Comment(6, 3, "ada", "Text", 0.0, hidden=False, score=9)
+"""What a page begins behind."""
+
 QUESTIONS: dict[str, Callable[[Newsroom], Any]] = {
     "article": lambda db: [db.article(3)],
     "articles_of": lambda db: db.articles_of([3, 4, 99, 3]),
@@ -134,17 +142,45 @@ QUESTIONS: dict[str, Callable[[Newsroom], Any]] = {
     "authors_of": lambda db: db.authors_of([3, 4]),
     "author_versions": lambda db: db.author_versions([3]),
     "latest_of": lambda db: db.latest_of(1, 2),
-    "comments": lambda db: db.comments(3, 2),
+    "comments": lambda db: db.comments(3, 1),
     "comment_count": lambda db: [db.comment_count(3)],
+    "comment": lambda db: [db.comment(3)],
+    "comments_of": lambda db: db.comments_of([3, 4, 10**6]),
+    "comments_page": lambda db: db.comments_page(3, "best", FIRST, most=1),
+    "replies": lambda db: db.replies(6),
+    "comments_by": lambda db: db.comments_by("cyril", most=2),
+    "comments_after": lambda db: db.comments_after(3, most=2),
+    "reader_totals": lambda db: [db.reader_totals("cyril")],
+    "votes_of": lambda db: db.votes_of(6),
+    "outbox": lambda db: db.outbox(),
+    "outbox_state": lambda db: [db.outbox_state()],
+    "drafts": lambda db: db.drafts(),
+    "drafts_of": lambda db: db.draft_source.load_many([1, 2]),
+    "draft_versions": lambda db: db.draft_source.versions([1, 2]),
     "most_read": lambda db: db.most_read(7),
     "ids": lambda db: db.ids(),
 }
 
 
+@pytest.fixture(scope="module", params=["memory", "file", "postgresql"])
+def furnished(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Newsroom]:
+    """A small site with a reply, votes, drafts, and notes of changes."""
+    directory = tmp_path_factory.mktemp("furnished")
+    with empty(request.param, request, directory) as place, opened(place, outbox=True) as db:
+        db.add_comment(3, "ada", "Reply", parent=6)
+        db.vote(6, "ada", 1)
+        db.vote(6, "bob", 1)
+        for number in (1, 2):
+            db.draft_source.save(number, Draft(number, "Title", "Text", NOW))
+        yield db
+
+
 @pytest.mark.parametrize("query", QUESTIONS)
-def test_each_question_is_one_read_of_the_rows_it_answers(site: Newsroom, query: str) -> None:
-    with site.counting() as tally:
-        answer = QUESTIONS[query](site)
+def test_each_question_is_one_read_of_the_rows_it_answers(furnished: Newsroom, query: str) -> None:
+    with furnished.counting() as tally:
+        answer = QUESTIONS[query](furnished)
     assert len(answer) > 0
     assert dict(tally) == {query: Tally(1, len(answer), 0.0)}
 
@@ -154,6 +190,9 @@ def test_who_names_no_rows_does_not_read(site: Newsroom) -> None:
         assert site.articles_of([]) == {}
         assert site.authors_of(iter(())) == {}
         assert site.article_versions([]) == site.author_versions([]) == {}
+        assert site.comments_of([]) == {}
+        assert site.draft_source.load_many([]) == {}
+        assert site.draft_source.versions([]) == {}
     assert tally.reads == 0
 
 
@@ -165,6 +204,20 @@ REFUSED: dict[str, Callable[[Newsroom], Any]] = {
     "author_id is None": lambda db: db.author(None),  # type: ignore[arg-type]
     "limit is 0; expected a whole number from 1": lambda db: db.comments(1, 0),
     "limit is -1": lambda db: db.latest_of(1, -1),
+    "comment_id is '1'": lambda db: db.replies("1"),  # type: ignore[arg-type]
+    "order is 'worst'; expected one of 'oldest', 'newest', 'best'": lambda db: db.comments_page(
+        1,
+        "worst",  # type: ignore[arg-type]
+    ),
+    "after is 7; expected the last comment": lambda db: db.comments_page(
+        1,
+        after=7,  # type: ignore[arg-type]
+    ),
+    "most is 0; expected a whole number from 1": lambda db: db.comments_by("ada", most=0),
+    "most is 'all'": lambda db: db.comments_after(0, most="all"),  # type: ignore[arg-type]
+    "most is -1": lambda db: db.outbox(-1),
+    "reader is ''": lambda db: db.reader_totals(""),
+    "reader is 7": lambda db: db.comments_by(7),  # type: ignore[arg-type]
     "limit is 2.5": lambda db: db.most_read(2.5),  # type: ignore[arg-type]
 }
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from labkit import newsroom
-from labkit.newsroom import Conflict, Newsroom
+from labkit.newsroom import Article, Conflict, Newsroom, NotFound
 from tests.cache.crowd import PATIENCE, in_threads
+from tests.scale import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +109,89 @@ def test_one_of_a_comments_writers_finds_it_gone(db: Newsroom) -> None:
         after = db.articles_of([7])[7]
         assert after.comment_count == before.comment_count
         assert after.comments_version == before.comments_version + 2
+
+
+def test_of_many_votes_none_is_lost_and_each_reader_has_one(db: Newsroom) -> None:
+    comment = db.add_comment(7, "ada", "Hello").id
+    before = db.articles_of([7])[7]
+
+    def vote(number: int) -> int:
+        random = Random(f"{SEED} {number}")
+        changed = 0
+        for _ in range(ROUNDS):
+            reader = f"{random.randrange(THREADS)}"  # whom other threads let vote, too
+            changed += bool(db.vote(comment, reader, random.choice([-1, 0, 1])))
+        return changed
+
+    changed = sum(in_threads(THREADS, vote))
+    stored = db.comments_of([comment])[comment]
+    assert stored.score == sum(db.votes_of(comment).values())
+    assert stored.version == 1 + changed
+    assert db.articles_of([7])[7] == before
+
+
+def test_votes_meet_edits_and_the_end_of_a_comment(db: Newsroom) -> None:
+    for round_ in range(ROUNDS):
+        comment = db.add_comment(7, "ada", "Hello").id
+
+        def act(number: int, comment: int = comment, round_: int = round_) -> bool:
+            if number == 0:
+                return bool(db.delete_comment(comment))
+            if number % 2:
+                return bool(db.edit_comment(comment, f"{number} {round_}"))
+            return bool(db.vote(comment, f"{number}", 1))
+
+        outcomes = in_threads(THREADS, act)
+        assert outcomes[0] is True
+        assert {type(each) for each in outcomes} <= {bool, NotFound}
+        left = db.comments_of([comment])[comment]
+        assert (left.deleted, left.body, left.score) == (True, "", 0)
+        assert left.version == 1 + outcomes.count(True)
+        assert db.votes_of(comment) == {}
+    assert db.articles_of([7])[7].comment_count == db.comment_count(7)
+
+
+def test_replies_and_the_end_of_their_comment_come_one_after_the_other(db: Newsroom) -> None:
+    for _ in range(ROUNDS):
+        comment = db.add_comment(7, "ada", "Hello").id
+
+        def act(number: int, comment: int = comment) -> bool:
+            if number == 0:
+                return bool(db.delete_comment(comment))
+            return bool(db.add_comment(7, "bob", "Reply", parent=comment))
+
+        outcomes = in_threads(THREADS, act)
+        assert {type(each) for each in outcomes} <= {bool, NotFound}
+        assert len(db.replies(comment)) == outcomes.count(True) - 1
+
+
+def test_what_saving_answers_is_what_everybody_reads_of_that_version(db: Newsroom) -> None:
+    number = db.publish(1, "Title", "Text", "city", ["left"])
+    source = db.article_source
+
+    def act(actor: int) -> list[Article]:
+        seen = []
+        for round_ in range(3 * ROUNDS):
+            read = db.articles_of([number])[number]
+            seen.append(read)
+            match actor % 4:
+                case 0:
+                    names = ("left", "right") if round_ % 2 == 0 else ("right", "left")
+                    db.rename_tag(*names)
+                case 1:
+                    db.add_comment(number, "ada", "Hello")
+                case _:
+                    with contextlib.suppress(Conflict, ValueError):
+                        saved = msgspec.structs.replace(read, body=f"{actor} {round_}")
+                        seen.append(source.save(number, saved))
+        return seen
+
+    by_version: dict[int, set[Article]] = {}
+    for seen in in_threads(4, act):
+        for article in seen:
+            by_version.setdefault(article.version, set()).add(article)
+    assert len(by_version) > ROUNDS
+    assert {len(articles) for articles in by_version.values()} == {1}
 
 
 def write_in_process(place: Place) -> list[int]:

@@ -203,6 +203,14 @@ REFUSED: dict[str, Callable[[Newsroom], Any]] = {
     "there is no comment 77777": lambda db: db.edit_comment(77777, "?"),
     "there is no comment 77778": lambda db: db.hide_comment(77778),
     "there is no comment 77779": lambda db: db.delete_comment(77779),
+    "there is no comment 77780": lambda db: db.show_comment(77780),
+    "there is no comment 77781": lambda db: db.vote(77781, "ada", 1),
+    "there is no comment 77782": lambda db: db.add_comment(1, "ada", "Hello", parent=77782),
+    "value is 2; expected one of -1, 0, 1": lambda db: db.vote(1, "ada", 2),
+    "value is True": lambda db: db.vote(1, "ada", True),
+    "value is 0.5": lambda db: db.vote(1, "ada", 0.5),  # type: ignore[arg-type]
+    "reader is ' '": lambda db: db.vote(1, " ", 1),
+    "parent is '1'": lambda db: db.add_comment(1, "a", "b", parent="1"),  # type: ignore[arg-type]
     "there is no tag 'unheard'": lambda db: db.rename_tag("unheard", "of"),
     "there is a tag 'art' already": lambda db: db.rename_tag("budget", "art"),
     "title is ''; expected text that is not empty": lambda db: db.edit_article(1, title=""),
@@ -250,8 +258,12 @@ def test_a_source_loads_saves_and_deletes_articles(db: Newsroom, story: Article)
     assert source.versions([story.id, 99]) == {story.id: 1}
     assert db.count["articles_of"].reads == 1
 
-    source.save(story.id, msgspec.structs.replace(story, title="New", tags=("c",)))
+    assert source.returning
+    assert source.save(story.id, story) == story
+    returned = source.save(story.id, msgspec.structs.replace(story, title="New", tags=("c",)))
+    assert db.count["articles_of"].reads == 1
     saved = stored(db, story.id)
+    assert returned == saved
     assert (saved.title, saved.tags) == ("New", ("c",))
     assert (saved.headline_version, saved.body_version) == (2, 1)
     assert source.versions([story.id]) == {story.id: saved.version} == {story.id: 2}
@@ -275,8 +287,10 @@ def test_a_source_loads_saves_and_deletes_authors(db: Newsroom) -> None:
     assert author is not None
     assert source.load(99) is None
     assert source.load_many([1, 99]) == {1: author}
-    source.save(1, msgspec.structs.replace(author, name="New"))
-    assert db.author(1) == msgspec.structs.replace(author, name="New", version=2)
+    assert source.returning
+    assert source.save(1, author) == author
+    returned = source.save(1, msgspec.structs.replace(author, name="New"))
+    assert returned == db.author(1) == msgspec.structs.replace(author, name="New", version=2)
     assert source.versions([1, 2, 99]) == {1: 2, 2: 1}
     with pytest.raises(Conflict):
         source.save(1, author)

@@ -43,12 +43,19 @@ class Place:
         self._url = url
 
     @contextlib.contextmanager
-    def newsroom(self, articles: int = 4, authors: int = 2) -> Iterator[Newsroom]:
+    def newsroom(
+        self, articles: int = 4, authors: int = 2, *, outbox: bool = False
+    ) -> Iterator[Newsroom]:
         """A newsroom of its own, on which the clock stands still."""
         schema = f"site {next(_schemas)}" if self._url.startswith("postgresql") else None
         clock = FakeClock(newsroom.DAY + 1000)
         with newsroom.open(
-            self._url, schema=schema, articles=articles, authors=authors, clock=clock
+            self._url,
+            schema=schema,
+            articles=articles,
+            authors=authors,
+            clock=clock,
+            outbox=outbox,
         ) as db:
             yield db
             db.drop()
@@ -104,10 +111,12 @@ class Service:
         db: The newsroom.
         site: The site.
         redis: The client of Redis that the site was given.
+        comments: Its comments; None where nobody comments.
     """
 
     def __init__(self, app: FastAPI, http: Client, redis: Any, clock: FakeClock) -> None:
         self.site: Site = app.state.site
+        self.comments: Any = app.state.comments
         self.db = self.site.db
         self.redis = redis
         self._http = http

@@ -161,7 +161,7 @@ def test_an_edit_asks_the_database_nothing_and_drops_two_keys_at_most(
     with place.newsroom() as db, place.site(db) as site:
         invalidate = site.cache.invalidate
 
-        def note(**what: str) -> None:
+        def note(**what: Any) -> None:
             dropped.extend(what.values())
             invalidate(**what)
 

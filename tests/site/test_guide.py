@@ -1,4 +1,4 @@
-"""The guide to the site: its example runs as it stands, and its table is what a replay gives."""
+"""The guide to the site: its examples run as they stand, and its table is what a replay gives."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ ROWS = dict(re.findall(r"(?m)^\| ([a-z][^|]*?) \| ([\d.,| ]+) \|$", GUIDE))
 DESIGNS = replay.DESIGNS if FACTOR > 1 else replay.DESIGNS[-2:]
 
 
-def test_the_example_of_the_guide_runs() -> None:
-    (block,) = re.findall(r"(?ms)^```python\n(.*?)^```", GUIDE)
+BLOCKS = re.findall(r"(?ms)^```python\n(.*?)^```", GUIDE)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["a site", "comments"])
+def test_the_examples_of_the_guide_run(block: str) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", block], capture_output=True, text=True, check=True
     ).stdout.splitlines()

@@ -28,6 +28,8 @@ TABLE: dict[str, tuple[Any, ...]] = {
     "the same, ids known": (2314, 2314, 1.5, 41.5, 61.5, 468148, 0, 0.0),
     "read-through, a week": (849, 849, 1.5, 41.5, 61.5, 468148, 0, 0.0),
     "the same, warmed": (1135, 1634, 1.5, 21.5, 21.5, 632764, 0, 0.0),
+    "write-through": (822, 822, 1.5, 41.5, 61.5, 481902, 0, 0.0),
+    "write-through, views": (486, 6089, 1.5, 21.5, 41.5, 481541, 0, 0.0),
 }
 
 
@@ -73,6 +75,6 @@ def test_chance_in_the_cache_is_drawn_from_the_seed_and_nobody_elses_is_touched(
 def test_designs_are_compared_in_a_table() -> None:
     designs = [replay.DESIGNS[-2], replay.DESIGNS[-1]]
     table = replay.compare(EVENTS[:300], designs, articles=ARTICLES)
-    assert list(table.index) == ["read-through, a week", "the same, warmed"]
+    assert list(table.index) == ["write-through", "write-through, views"]
     assert list(table.columns) == list(replay.Figures.__annotations__)
     assert (table["reads"] > 0).all()

@@ -11,6 +11,7 @@ import pytest
 
 from labkit import LocalServer
 from labkit.site.editing import KEY_VARIABLE
+from tests.cache.crowd import until
 from tests.site.served import DEADLINE, command, told
 
 if TYPE_CHECKING:
@@ -31,6 +32,23 @@ def test_the_command_serves_and_stops() -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=DEADLINE)
         assert (process.returncode, errors) == (0, "")
+
+
+def test_the_command_serves_comments_and_leaves_nothing_of_a_database_that_is_gone() -> None:
+    with LocalServer() as server, server.client() as client:
+        with command("--articles", "30", "--comments", "--redis", server.url) as process:
+            _, url = told(process)
+            with httpx.Client(base_url=url, timeout=DEADLINE) as http:
+                given = {"reader": "ada", "body": "About time."}
+                said = http.post("/articles/30/comments", json=given).json()
+                path = "/articles/30/comments?order=newest"
+                assert http.get(path).json()["comments"][0] == said
+                until(lambda: list(client.scan_iter("*:comments}:live")), "the views")
+                assert http.get(path).json()["comments"][0] == said
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=DEADLINE)
+            assert (process.returncode, errors) == (0, "")
+        assert list(client.scan_iter("*:comments}:*")) == []
 
 
 @pytest.mark.parametrize("kept", [False, True])

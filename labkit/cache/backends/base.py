@@ -228,3 +228,192 @@ class Told(Store, Protocol):
         Returns:
             The feed; when it returns, changes are heard, or `listener.cut` was called.
         """
+
+
+class Times(msgspec.Struct, frozen=True):
+    """How long values have left.
+
+    Attributes:
+        seconds: Of each value that was looked at; None for one that does not expire.
+        complete: Whether these are all the values that there are.
+    """
+
+    seconds: list[float | None]
+    complete: bool
+
+
+class Timed(Store, Protocol):
+    """A store that tells how long its values have left."""
+
+    def times(self, most: int) -> Times | Awaitable[Times]:
+        """How long values have left, so many of them at most, and none of them chosen.
+
+        Values that a dropped tag has made unreadable, and that are not removed yet, may be among
+        them. Its cost grows with the number of keys in the store, up to the first that are enough.
+        """
+
+
+class Queued(msgspec.Struct, frozen=True, gc=False):
+    """A write that waits in a queue.
+
+    Attributes:
+        key: What stands for its key in the store.
+        name: The key itself, as bytes.
+        version: A number above that of every earlier write of the key.
+        payload: The bytes of its value; None: it is a deletion.
+    """
+
+    key: str
+    name: bytes
+    version: int
+    payload: bytes | None = None
+
+
+class PutAside(msgspec.Struct, frozen=True, gc=False):
+    """A write that could not be applied.
+
+    Attributes:
+        id: What it is known by.
+        write: The write.
+        reason: Why.
+        at: When it was put aside, in seconds since the epoch.
+        superseded: Whether its key was written since.
+    """
+
+    id: str
+    write: Queued
+    reason: str
+    at: float
+    superseded: bool
+
+
+class QueueState(msgspec.Struct, frozen=True, gc=False):
+    """How a queue is.
+
+    Attributes:
+        depth: How many writes wait.
+        age: For how many seconds the oldest of them has; 0 where none waits.
+        aside: How many were put aside.
+    """
+
+    depth: int
+    age: float
+    aside: int
+
+
+class Full(msgspec.Struct, frozen=True, gc=False):
+    """There is no room in a queue; `since` is what `wait_for_room` wants to know."""
+
+    since: str
+
+
+class Queue(Protocol):
+    """Writes that stand in a store until they have reached a source, in the order they came.
+
+    It lies in partitions, and all writes of a key in the same one. One worker at a time owns a
+    partition. Every method may as well be a coroutine function.
+    """
+
+    blocking: bool
+    """As that of the store."""
+
+    partitions: int
+    """How many there are, from 0 on."""
+
+    def check(self) -> Awaitable[None] | None:
+        """Make sure that the store keeps what it is given.
+
+        Raises:
+            Refused: It may give up any value for want of room.
+        """
+
+    def push(
+        self, write: Queued, body: bytes, ttl: float | None, tags: Sequence[str]
+    ) -> int | Full | Awaitable[int | Full]:
+        """Put a write into the queue and its value into the store, both or neither.
+
+        Loads of the key that are under way will not be kept, and everyone who listens is told,
+        also the process itself.
+
+        Args:
+            write: The write; its version is not known yet.
+            body: The bytes that the store shall have, which are those of the write if it has any.
+            ttl: Seconds for which the store shall have them; None for ever; 0 or less: not at all.
+            tags: The tags of the value.
+
+        Returns:
+            The version of the write, or `Full` where nothing was done.
+        """
+
+    def wait_for_room(self, key: str, since: str, seconds: float) -> Awaitable[None] | None:
+        """Return when there may be room for a write of a key, or after `seconds`, or earlier."""
+
+    def latest(self, keys: Sequence[str]) -> dict[str, Queued] | Awaitable[dict[str, Queued]]:
+        """The latest of the waiting writes of each key that has any."""
+
+    def take(
+        self, partition: int, token: bytes, lease: float, most: int
+    ) -> list[Queued] | Busy | Awaitable[list[Queued] | Busy]:
+        """The first writes of a partition, which is the caller's for `lease` seconds from now on.
+
+        `Busy` where it is another one's. One in which nothing waits is not taken.
+        """
+
+    def done(
+        self, partition: int, token: bytes, writes: Sequence[Queued]
+    ) -> float | Awaitable[float | None] | None:
+        """Remove writes that were applied; answers how many seconds the oldest of them waited.
+
+        None where the partition is another one's by now: then the writes stay.
+        """
+
+    def put_aside(
+        self, partition: int, token: bytes, write: Queued, before: Queued | None, reason: str
+    ) -> bool | Awaitable[bool]:
+        """Put a write aside that cannot be applied, and drop the cached value if it is that one.
+
+        Args:
+            partition: Where it waits.
+            token: Who owns the partition.
+            write: The write.
+            before: The waiting write of the key that came before it.
+            reason: Why.
+
+        Returns:
+            False where the partition is another one's by now.
+        """
+
+    def leave(self, partition: int, token: bytes) -> Awaitable[None] | None:
+        """Give a partition back."""
+
+    def wait(self, since: dict[int, int], seconds: float) -> Awaitable[None] | None:
+        """Return when there is a write above a version in one of these partitions.
+
+        Or after `seconds`, or earlier.
+        """
+
+    def aside(self, most: int) -> list[PutAside] | Awaitable[list[PutAside]]:
+        """The writes that were put aside, oldest first."""
+
+    def again(self, ids: Sequence[str]) -> dict[str, str] | Awaitable[dict[str, str]]:
+        """Let writes that were put aside wait again, as if they were new.
+
+        Returns:
+            Which, with their keys. The others are not there any more, or superseded.
+        """
+
+    def forget(self, ids: Sequence[str]) -> int | Awaitable[int]:
+        """Drop writes that were put aside; answers how many."""
+
+    def state(self) -> QueueState | Awaitable[QueueState]:
+        """How it is now."""
+
+
+class Queueing(Store, Protocol):
+    """A store in which writes can wait."""
+
+    def queue(self, name: str, depth: int) -> Queue:
+        """The queue of that name, in which `depth` writes may wait.
+
+        Each partition has its share of the depth.
+        """

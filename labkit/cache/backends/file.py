@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit.cache.backends.base import Busy, Claim, Found
+from labkit.cache.backends.base import Busy, Claim, Found, Times
 from labkit.cache.backends.file_lines import FileLines, failure, try_file
 from labkit.clock import duration
 
@@ -43,6 +43,9 @@ _COUNTS = """expires > ? AND NOT EXISTS (
 )"""
 _READABLE = f"space = {_SPACE} AND key = ? AND {_COUNTS}"
 _GET = f"SELECT payload, expires, tags FROM entries WHERE {_READABLE}"
+_TIMES = (
+    f"SELECT expires FROM entries WHERE space = {_SPACE} AND {_COUNTS} ORDER BY random() LIMIT ?"
+)
 _HELD = f"SELECT token, until FROM leases WHERE space = {_SPACE} AND key = ? AND until > ?"
 _LOADS, _WRITES = b"L", b"W"  # what the tokens of claims begin with
 _END = f"DELETE FROM leases WHERE space = {_SPACE} AND key = ?"
@@ -145,6 +148,14 @@ class FileStore:
         payload, expires, tags = row
         left = expires - now if ttl and expires != math.inf else None
         return Found(payload, left, tuple(json.loads(tags)) if tags else ())
+
+    def times(self, most: int) -> Times:
+        """How long values have left, so many of them at most; see `backends.base.Timed`."""
+        now = self._now()
+        with self._lines.transaction("DEFERRED") as db:
+            rows = db.execute(_TIMES, (self._name, now, most + 1)).fetchall()
+        left = [None if expires == math.inf else expires - now for (expires,) in rows]
+        return Times(left[:most], len(left) <= most)
 
     # --- Writing
 

@@ -219,6 +219,13 @@ class MemoryTier:
         with self.lock:
             return self._delete({key for tag in tags for key in self._tagged.get(tag, ())})
 
+    def tagged(self, tags: Iterable[str]) -> list[str]:
+        """The keys of the live values that carry one of the tags."""
+        with self.lock:
+            now = self.clock()
+            keys = {key for tag in tags for key in self._tagged.get(tag, ())}
+            return [key for key in keys if self._entries[key].deadline > now]
+
     def delete_prefix(self, prefix: str) -> int:
         """Take out every value whose key starts so; answers how many live ones there were.
 

@@ -9,6 +9,7 @@ cluster spreads over several). In each bucket stand, after the bucket's prefix:
     t:<tag>   the generation of a tag: 8 random bytes, made when missing, deleted to drop the tag
     g         the generation of the namespace, likewise
     e         the epoch of deleted prefixes, likewise: the loads under way are held against it
+    q:<name>  a queue of writes; see `redis_queue`
 
 A read gets a value and its generations together: a value counts only under the generations of now.
 What decides and writes is one script. Every change is published, with its author, on
@@ -30,7 +31,7 @@ import redis
 import redis.asyncio
 from redis import exceptions
 
-from labkit.cache.backends.base import Busy, Claim, Found
+from labkit.cache.backends.base import Busy, Claim, Found, Times
 from labkit.cache.backends.redis_feed import Echoes, RedisFeed
 from labkit.cache.backends.redis_lines import line_of, listening_client
 from labkit.cache.errors import Refused
@@ -40,12 +41,13 @@ from labkit.lua import script
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from labkit.cache.backends.base import Listener
+    from labkit.cache.backends.base import Listener, Queue
     from labkit.cache.backends.redis_lines import Command, Flow
 
 _HEAD = b"\xc1\x01"  # 0xC1 begins no MessagePack, JSON or pickle; 1 is the version of the layout
-_PARTS = frozenset({"v", "l", "n", "t", "g", "e", "changes"})
+_PARTS = frozenset({"v", "l", "n", "t", "g", "e", "q", "changes"})
 _SCAN = 1000
+_GONE = -2  # what PTTL says of a key that is not there
 _LONGEST_WAIT = 1.0  # seconds, below the time-outs that a cluster's client is likely to have
 
 
@@ -209,6 +211,31 @@ class RedisStore:
                 if found
             }
         return [result.get(key) for key in keys]
+
+    def times(self, most: int) -> Any:
+        """How long values have left, so many of them at most; see `backends.base.Timed`."""
+        return self._line.run(self._times(most))
+
+    def _times(self, most: int) -> Flow:
+        # SCAN goes through a table of hashes: the first keys that it meets are a sample of all.
+        found: list[float | None] = []
+        complete = True
+        for number, prefix in enumerate(self._prefixes):
+            enough = len(found) + (most - len(found)) // (len(self._prefixes) - number)
+            pattern, met = f"{_literally(f'{prefix}v:')}*", set[bytes]()
+            cursor: Any = b"0"
+            while True:
+                (reply,) = yield [("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN)], 0.0
+                cursor, keys = _good(reply)
+                fresh = list(dict.fromkeys(key for key in keys if key not in met))
+                met.update(fresh)  # which SCAN may answer again
+                lefts = (yield [("PTTL", key) for key in fresh], 0.0) if fresh else []
+                found += [_seconds(left) for left in map(_good, lefts) if left != _GONE]
+                if int(cursor) == 0 or len(found) > enough:
+                    break
+            complete = complete and int(cursor) == 0 and len(found) <= enough
+            del found[enough:]
+        return Times(found, complete)
 
     # --- Writing
 
@@ -428,6 +455,12 @@ class RedisStore:
         values = [f"{prefix}v:" for prefix in self._prefixes] if self._tier.tracking else []
         return RedisFeed(client, self.channel, values, self._author, self._echoes, listener, bound)
 
+    def queue(self, name: str, depth: int) -> Queue:
+        """The queue of that name, in which `depth` writes may wait; see `backends.base.Queue`."""
+        from labkit.cache.backends.redis_queue import RedisQueue
+
+        return RedisQueue(self, name, depth)
+
     # --- Words
 
     @property
@@ -461,8 +494,8 @@ class RedisStore:
             *[f"{prefix}t:{tag}" for tag in tags],
         )
 
-    def _message(self, what: str, which: Any) -> bytes:
-        return msgspec.msgpack.encode((self._author, what, which))
+    def _message(self, what: str, which: Any, author: bytes | None = None) -> bytes:
+        return msgspec.msgpack.encode((self._author if author is None else author, what, which))
 
     def _scripts(self, name: str, calls: list[tuple[tuple[str, ...], tuple[Any, ...]]]) -> Flow:
         """Run one script several times in one trip; a script is sent in full until it is known."""

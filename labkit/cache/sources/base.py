@@ -7,11 +7,14 @@ Two attributes are optional. `returning = True` says that `save` returns the val
 afterwards, with the version that it has got, say; a cache then keeps that. `blocking: bool` says
 whether a call may wait for something outside this process; without it a source is taken to block,
 unless it loads with coroutine functions.
+
+A source may have one more method, `apply`, which writes many values at once; see `Applies`.
 """
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from labkit.cache.steps import run, run_async
@@ -44,6 +47,38 @@ class Source(Protocol[K, V]):
         """What changes whenever the value of a key does, such as a number or a time; by keys."""
 
 
+@dataclass(frozen=True, slots=True)
+class Write(Generic[K, V]):
+    """One write of several.
+
+    Attributes:
+        key: The key.
+        value: Its value; None deletes it.
+        version: A whole number below 2**63, above that of every earlier write of the key.
+    """
+
+    key: K
+    value: V | None
+    version: int
+
+
+class Applies(Source[K, V], Protocol):
+    """A source that writes many values at once, and each of them once."""
+
+    def apply(self, writes: Sequence[Write[K, V]]) -> object:
+        """Write or delete the values of different keys, all or none, in one transaction.
+
+        The same writes may come again, and older ones after newer ones. One whose version is not
+        above the highest that was applied to its key changes nothing; for that the version of a
+        deletion is kept as well.
+        """
+
+
+def applies(source: Any) -> bool:
+    """Whether a source has `apply`."""
+    return callable(getattr(source, "apply", None))
+
+
 def asynchronous(source: Any) -> bool:
     """Whether loads of a source are to be awaited."""
     told = getattr(source, "asynchronous", None)
@@ -71,6 +106,7 @@ class Around(Generic[K, V]):
         asynchronous: Whether `load` and `load_many` return awaitables; as the other one's do.
         blocking: Whether a call may wait without being a coroutine; as the other one's may.
         returning: Whether `save` returns the value as it then stands; as the other one's does.
+        apply: The other one's, where it has it.
     """
 
     def __init__(self, source: Source[K, V]) -> None:
@@ -78,6 +114,8 @@ class Around(Generic[K, V]):
         self.asynchronous = asynchronous(source)
         self.blocking = blocking(source)
         self.returning = returning(source)
+        if applies(source):
+            self.apply: Any = source.apply  # type: ignore[attr-defined]
 
     def save(self, key: K, value: V) -> Any:
         """Write the value of a key."""

@@ -12,6 +12,7 @@ from labkit.cache.steps import run, run_async
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from labkit.cache.sources.base import Write
     from labkit.cache.steps import Steps
 
 _PARAMETERS = {
@@ -20,6 +21,7 @@ _PARAMETERS = {
     "save": "(key, value)",
     "delete": "(key)",
     "versions": "(keys)",
+    "apply": "(writes)",
 }
 
 
@@ -35,9 +37,11 @@ class FunctionSource(Generic[K, V]):
         save: Gets a key and a value, and writes it.
         delete: Gets a key, and deletes its value.
         versions: Answers, by their keys, what changes whenever the values of a list of keys do.
+        apply: Gets a list of `Write`, and writes them all; see `Applies`.
         returning: Whether `save` returns the value as it stands afterwards.
 
     Attributes:
+        apply: As given; else there is no such attribute.
         asynchronous: Whether `load` and `load_many` return awaitables.
         blocking: Whether a call may wait without being a coroutine: none of the functions is one.
 
@@ -54,10 +58,11 @@ class FunctionSource(Generic[K, V]):
         save: Callable[[K, V], object] | None = None,
         delete: Callable[[K], object] | None = None,
         versions: Callable[[list[K]], Mapping[K, Any] | Awaitable[Mapping[K, Any]]] | None = None,
+        apply: Callable[[list[Write[K, V]]], object] | None = None,
         returning: bool = False,
     ) -> None:
         self.returning = returning
-        functions = zip(_PARAMETERS, (load, load_many, save, delete, versions), strict=True)
+        functions = zip(_PARAMETERS, (load, load_many, save, delete, versions, apply), strict=True)
         self._functions = {name: given for name, given in functions if given is not None}
         for name, given in self._functions.items():
             if not callable(given):
@@ -74,6 +79,8 @@ class FunctionSource(Generic[K, V]):
             )
         self.asynchronous = True in kinds
         self.blocking = not any(map(inspect.iscoroutinefunction, self._functions.values()))
+        if apply is not None:
+            self.apply = apply
 
     def load(self, key: K) -> Any:
         """The value of a key; None where there is none."""

@@ -26,6 +26,7 @@ source may be of either kind: what blocks is asked in threads where the cache do
 """
 
 from labkit.cache.strategies.base import Keeping, Strategy
+from labkit.cache.strategies.behind import WriteBehind
 from labkit.cache.strategies.reading import CacheAside, ReadThrough, RefreshAhead
 from labkit.cache.strategies.writing import WriteAround, WriteThrough
 
@@ -36,5 +37,6 @@ __all__ = [
     "RefreshAhead",
     "Strategy",
     "WriteAround",
+    "WriteBehind",
     "WriteThrough",
 ]
