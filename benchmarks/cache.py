@@ -314,7 +314,7 @@ def _dropped_tags(server: LocalServer) -> Iterator[str]:
     tags = [f"tag {number}" for number in range(10)]
     with (
         server.client() as client,
-        Cache([RedisTier(client)], namespace="tags", ttl=TTL) as cache,
+        Cache([RedisTier(client, budget="1m")], namespace="tags", ttl=TTL) as cache,
     ):
         ping = statistics.median(_timed(client.ping) for _ in range(200))
         figures = [f"PING {format_time(ping)}"]

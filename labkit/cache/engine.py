@@ -21,7 +21,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -591,8 +591,8 @@ class Engine:
                 if answer is AWAY:
                     guard.owe("delete", list(keep))
                     whole = False
+            self.drop_keys(list(tickets), but=set(tickets.values()))
             for key, ticket in tickets.items():
-                self.drop_keys([key], but=ticket)
                 one = Call(key, call.tags, options, call.counters)
                 self.remember(ticket, keep[key], one, whole)
         finally:
@@ -735,7 +735,7 @@ class Engine:
         """Whether a store is no staler than it may be: one before the authority must be told."""
         return guard is self.authority or self.listening or not self._listens
 
-    def drop_keys(self, keys: Sequence[str], but: Ticket | None = None) -> int:
+    def drop_keys(self, keys: Sequence[str], but: Collection[Ticket] = ()) -> int:
         """Drop keys from memory, and what is on its way there for them; answers how many."""
         # First from memory: whoever opens a ticket later than the marking must not find it there.
         with self.changing():

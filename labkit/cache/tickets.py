@@ -45,9 +45,9 @@ class Tickets:
         """Close a ticket. Twice is harmless."""
         self._open.discard(ticket)
 
-    def mark_keys(self, keys: Collection[str], but: Ticket | None = None) -> list[Ticket]:
+    def mark_keys(self, keys: Collection[str], but: Collection[Ticket] = ()) -> list[Ticket]:
         """What is on its way for these keys must not be put into memory; answers the tickets."""
-        return _marked(t for t in self._open.copy() if t.key in keys and t is not but)
+        return _marked(t for t in self._open.copy() if t.key in keys and t not in but)
 
     def mark_tags(self, tags: Iterable[str]) -> list[Ticket]:
         """What is on its way with one of these tags must not be put into memory."""

@@ -20,13 +20,12 @@ from labkit.cache.backends.base import Busy, Claim
 from labkit.cache.errors import Contended, Unavailable
 from labkit.cache.flights import ABANDONED
 from labkit.cache.guard import AWAY
-from labkit.cache.products import made
+from labkit.cache.products import Product, made
 from labkit.cache.sources.waiting import Wait
 from labkit.cache.steps import Load
 
 if TYPE_CHECKING:
     from labkit.cache.engine import Call, Engine
-    from labkit.cache.products import Product
     from labkit.cache.steps import Steps
 
 
@@ -46,7 +45,7 @@ def write_through(engine: Engine, call: Call, value: Any) -> Steps[None]:
         Exception: What the source raised; the key has no value in the cache then.
     """
     if engine.stores:
-        _ = made(value, call.options, engine.now()).payload  # or it raises
+        _ = Product(value, call.options, None).payload  # or it raises
     turn = engine.writers.queue_up(call.key)
     try:
         # One in this process that takes longer than its lease is overtaken, as one elsewhere is.
@@ -104,7 +103,7 @@ def _write(engine: Engine, call: Call, claim: Claim | None) -> Steps[None]:
         value, raised = yield Load(call.loader)
         if raised:
             raise value
-        product = made(value, call.options, engine.now())
+        product = made(value, call.options, engine.now(), key=call.key)
         brief = product.ttl is not None and product.ttl <= 0
         stored: Any = True
         if claim is not None and guard is not None:

@@ -6,7 +6,7 @@ import math
 import time
 from itertools import accumulate
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import msgspec
 
@@ -194,8 +194,15 @@ def apply(db: Newsroom, event: Event) -> Change:
     return db.edit_article(event.article, at=at, **edited(event))
 
 
-def edited(event: Event) -> dict[str, str]:
-    """What an edit gives an article: a `title` or a `body`, by its name."""
+class Edited(TypedDict, total=False):
+    """What an edit gives an article: one of the two."""
+
+    title: str
+    body: str
+
+
+def edited(event: Event) -> Edited:
+    """What an edit gives an article, in words that the event alone decides."""
     random = _chance(event)
     section = prose.section(random)
     # The time makes it differ from what is there, whatever that is.

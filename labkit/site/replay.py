@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from labkit.newsroom import Event, Newsroom
+    from labkit.newsroom.traffic import Edited
 
 _READ = 0.020  # seconds that a read of the database takes
 _TRIP = 0.0005  # seconds that a trip to the cache takes
@@ -280,7 +281,7 @@ class _Day:
             front = self._comments if event.kind == "comment" else self._article
             await front.invalidate(event.article)
 
-    async def _edit(self, number: int, texts: dict[str, str]) -> None:
+    async def _edit(self, number: int, texts: Edited) -> None:
         """Write an article through the cache, made of what the cache has of it."""
         article = await self._asked(self._article, number)
         try:

@@ -60,9 +60,11 @@ class Mortal:
         self._left -= 1
         if self._left == 0 and self._when == "before":
             self._die()
-        self.answer = method(*arguments)
-        if self._left == 0:
-            self._die()
+        try:
+            self.answer = method(*arguments)
+        finally:
+            if self._left == 0:
+                self._die()
         return self.answer
 
 

@@ -12,7 +12,7 @@ from tests.project import PROJECT
 def test_the_examples_of_the_guide_run() -> None:
     guide = (PROJECT / "docs" / "cache.md").read_text("utf-8")
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```", guide)
-    assert len(blocks) == 10
+    assert len(blocks) == 13
     result = subprocess.run(
         [sys.executable, "-c", "\n".join(blocks)], capture_output=True, text=True, check=False
     )
@@ -27,6 +27,10 @@ def test_the_examples_of_the_guide_run() -> None:
     assert "{'a': 1, 'b': None}" in printed
     assert "Ferry is back {1: 'Ferry is back', 2: 'Bridge is shut'}" in printed
     assert "Ferry is late None 1" in printed
+    assert "Ferry sails again 0" in printed
+    assert "Ferry is back once more 2" in printed
+    assert "True Ferry is back once more" in printed
+    assert printed[printed.index("True Ferry is back once more") + 1] == "None"
     assert "<p>At noon ...</p>" in printed
     assert "True False" in printed
     assert printed[printed.index("True False") + 1] == "1"

@@ -43,12 +43,12 @@ def test_the_command_serves_comments_and_leaves_nothing_of_a_database_that_is_go
                 said = http.post("/articles/30/comments", json=given).json()
                 path = "/articles/30/comments?order=newest"
                 assert http.get(path).json()["comments"][0] == said
-                until(lambda: list(client.scan_iter("*:comments}:live")), "the views")
+                until(lambda: list(client.scan_iter("*:{comments}:live")), "the views")
                 assert http.get(path).json()["comments"][0] == said
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=DEADLINE)
             assert (process.returncode, errors) == (0, "")
-        assert list(client.scan_iter("*:comments}:*")) == []
+        assert list(client.scan_iter("*:{comments}:*")) == []
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -48,7 +48,7 @@ class CacheAside(Strategy[C, K, V]):
         missing = [text for text in named if text not in found]
         if missing:
             loader = functools.partial(self._load_many, named, missing)
-            values, raised, _ = yield from self._engine.run(loader, call, len(missing))
+            values, raised, _ = yield from self._engine.run(loader, call, len(missing), missing)
             if raised:
                 raise values
             yield from self._engine.set_many(values, call)

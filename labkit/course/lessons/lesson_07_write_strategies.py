@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 outline = Outline(
     "07-write-strategies",
-    title="Write without leaving anything old",
+    title="Write what stays true",
     prefix="news:",
 )
 

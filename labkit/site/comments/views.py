@@ -14,11 +14,11 @@ Only what readers see is in them. A list would be smaller than a sorted set, and
 are only ever added, at one end. Comments are not: one that is shown again goes back to its place in
 the middle, a state may arrive after a later one, and to take one out a list is searched, O(N).
 
-All keys of a namespace share a hash tag, `{news:comments}`, so that one script changes every view
+All keys of a namespace share a hash tag, `news:{comments}:`, so that one script changes every view
 of a comment at once. On a cluster they therefore lie on one node, whose memory is their limit.
 Redis must not evict them (`noeviction`, or a `volatile-` policy): nobody would notice but `check`.
 
-The views of a generation stand under names of their own, `{news:comments}:<generation>:...`, beside
+The views of a generation stand under names of their own, `news:{comments}:<generation>:...`, beside
 `live` and `next`, which name the one that readers see and the one that a rebuild makes;
 `generations`, the set of all that may have keys; and `gone:17`, which expires and says that an
 article was deleted.
@@ -97,7 +97,7 @@ class CommentViews:
         if how_long is None:
             raise ValueError("remember is None; expected a time such as '1d'")
         self.client = client
-        self.root = f"{{{namespace}:comments}}:"
+        self.root = f"{namespace}:{{comments}}:"
         self._remember = max(1, round(how_long * 1000))
         self._keys = (f"{self.root}live", f"{self.root}next")
         self.scripts = Scripts(client, self._keys)
