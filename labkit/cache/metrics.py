@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from labkit.cache.errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from labkit.cache.base import BaseCache
+    from labkit.cache.cache import Cache
     from labkit.cache.relay import BaseRelay, RelayState
     from labkit.cache.stats import Stats
+    from labkit.cache.strategies import WriteBehind
 
     # A measurement: its value, and the labels that tell it from others of its name.
     Sample = tuple[float, dict[str, str]]
@@ -60,6 +64,33 @@ class RelayCollector:
     def collect(self) -> Iterable[Any]:
         """The metrics of now."""
         yield from _families("relay", self._name, _RELAY_METRICS, self._relay.stats())
+
+
+class QueueCollector:
+    """Gives the state of a `WriteBehind` over a `Cache` to `prometheus_client`.
+
+    Args:
+        strategy: The strategy; its queue is asked each time, in one trip.
+        name: The value of the label `strategy`.
+    """
+
+    def __init__(self, strategy: WriteBehind[Cache, Any, Any], name: str) -> None:
+        self._strategy = strategy
+        self._name = name
+
+    def collect(self) -> Iterable[Any]:
+        """The metrics of now; none where Redis does not answer."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        try:
+            measures = self._strategy.collect()
+        except Unavailable:
+            return
+        for measure in measures:
+            make = CounterMetricFamily if measure.grows else GaugeMetricFamily
+            family = make(f"labkit_{measure.name}", measure.text, labels=["strategy"])
+            family.add_metric([self._name], measure.value)
+            yield family
 
 
 def _families(kind: str, name: str, metrics: Iterable[Metric], state: Any) -> Iterable[Any]:

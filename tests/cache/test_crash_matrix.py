@@ -98,6 +98,13 @@ def test_a_worker_may_be_killed_at_every_step(world: Callable[[str], World], kin
     assert {step for step, _ in found} == {*COMMAND, *SOURCE}
 
 
+@pytest.mark.parametrize("what", WRITES)
+def test_a_planted_bug_is_found(world: Callable[[str], World], what: str) -> None:
+    before = [Op("save", 1, 1), Op("get", 1)]
+    with pytest.raises(AssertionError, match="cache and source differ"):
+        every_step(world, "through, cache first", before, [WRITES[what]])
+
+
 def drawn_script(draw: random.Random, kind: str, numbers: Iterator[int]) -> list[Op]:
     """Operations on few keys; the values are unique."""
     whats = ["save", "save", "delete", "get"] + ["apply"] * ("behind" in kind)

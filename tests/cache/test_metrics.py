@@ -9,8 +9,9 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from labkit.cache import Cache, MemoryTier
-from labkit.cache.metrics import PrometheusCollector, observe
+from labkit import LocalServer
+from labkit.cache import Cache, FunctionSource, MemoryTier, RedisTier, WriteBehind
+from labkit.cache.metrics import PrometheusCollector, QueueCollector, observe
 from tests.cache.dict_store import DictTier
 
 if TYPE_CHECKING:
@@ -115,3 +116,25 @@ def test_counts_are_read_when_they_are_asked_for(cache: Cache) -> None:
     cache.get("k")
     assert before == 0
     assert registry.get_sample_value("labkit_cache_hits_total", labels) == 1
+
+
+def test_a_queue_of_writes_is_told_too() -> None:
+    rows: dict[int, str] = {}
+    with LocalServer() as server:
+        cache = Cache([RedisTier(server.client(), budget="5s")], namespace="told")
+        source = FunctionSource(rows.get, save=rows.__setitem__)
+        strategy: WriteBehind[Cache, int, str] = WriteBehind(cache, source, name="draft", ttl=100)
+        registry = prometheus_client.CollectorRegistry()
+        registry.register(QueueCollector(strategy, name="drafts"))
+
+        def told(name: str) -> float | None:
+            return registry.get_sample_value(f"labkit_queue_{name}", {"strategy": "drafts"})
+
+        for text in ("a", "b", "c"):
+            strategy.save(1, text)
+        assert (told("depth"), told("applied_total")) == (3, 0)
+        strategy.drain()
+        assert (told("depth"), told("applied_total"), told("coalesced_total")) == (0, 3, 2)
+        server.kill()
+        assert told("depth") is None
+        cache.close()

@@ -28,9 +28,21 @@ if TYPE_CHECKING:
 
     import redis
 
+    from labkit.cache.steps import Steps
+
 SPAWN = multiprocessing.get_context("spawn")
 
 TTL, LEASE = 100, 30  # seconds
+
+
+class CacheFirst(WriteThrough[Any, Any, Any]):
+    """A planted bug: the cache has the value before the source has it."""
+
+    def _write(self, method: str, key: Any, *value: Any) -> Steps[None]:
+        yield from self._engine.set(self._call(key), value[0] if value else None)
+        yield from self._of_source(method, key, *value)
+
+
 KINDS: dict[str, Any] = {
     "aside": CacheAside,
     "read": ReadThrough,
@@ -39,6 +51,7 @@ KINDS: dict[str, Any] = {
     "behind": WriteBehind,
     "behind plain": WriteBehind,
 }
+PLANTED = {"through, cache first": CacheFirst}
 
 
 class Op(NamedTuple):
@@ -73,7 +86,7 @@ def strategy_of(kind: str, client: redis.Redis, source: Any) -> Any:
     """A strategy that does not take a busy machine for a dead server."""
     cache = Cache([RedisTier(client, budget="10s")], ttl=TTL, pause=0.001)
     how = {"attempts": 1, "batch": 2, "ownership": LEASE} if "behind" in kind else {"lease": LEASE}
-    return KINDS[kind](cache, source, name="d", **how)
+    return (KINDS | PLANTED)[kind](cache, source, name="d", **how)
 
 
 def carry_out(strategy: Any, op: Op) -> Any:
