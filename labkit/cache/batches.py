@@ -139,7 +139,10 @@ def _load_batch(
                     if key in led
                 }
                 landings |= products
-        yield from _fill_many(engine, claims, products, tickets, call)
+        for key in products:
+            led[key].close()
+        refused = yield from _fill_many(engine, claims, products, tickets, call)
+        landings |= dict.fromkeys(refused, ABANDONED)  # for those who joined; as in `Engine._lead`
     except GeneratorExit:
         raise
     except BaseException as error:
@@ -229,8 +232,8 @@ def _fill_many(
     products: Mapping[str, Any],
     tickets: Mapping[str, Ticket],
     call: Call,
-) -> Steps[None]:
-    """Store what a batch loaded, and put into memory what no fence refused."""
+) -> Steps[set[str]]:
+    """Store what a batch loaded, and put into memory what no fence refused; answers the others."""
     guard = engine.authority
     made = {
         key: product
@@ -252,3 +255,4 @@ def _fill_many(
         if key not in refused:
             one = Call(key, call.tags, call.options, call.counters)
             engine.remember(tickets[key], product, one, guard is None or key in claims)
+    return refused

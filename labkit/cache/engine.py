@@ -245,7 +245,8 @@ class Engine:
                 call.counters.count_wait(call.key)
                 self.ages.count(call.key, product, call.counters)
                 return product.shared()
-        product = yield from self._fly(call, flight, self._lead(call, refresh, asked, kept))
+        lead = self._lead(call, flight, refresh, asked, kept)
+        product = yield from self._fly(call, flight, lead)
         self.ages.count(call.key, product, call.counters)
         return product.given()
 
@@ -259,12 +260,14 @@ class Engine:
         except Exception as error:
             product = Product(error, call.options, raised=True, ttl=0)
         finally:
-            self.flights.land(call.key, flight, product)
+            alone = product is not ABANDONED and product.alone
+            self.flights.land(call.key, flight, ABANDONED if alone else product)
         return product  # type: ignore[no-any-return]
 
     def _lead(
         self,
         call: Call,
+        flight: Flight,
         refresh: bool,
         asked: bool,
         kept: Product | None = None,
@@ -274,6 +277,7 @@ class Engine:
 
         Args:
             call: What is asked for.
+            flight: Which others join meanwhile.
             refresh: Load it whatever is there.
             asked: The stores were asked already, and have nothing better than `kept`.
             kept: An older value; it is the outcome where the load fails.
@@ -325,8 +329,12 @@ class Engine:
             if product.ttl is not None and product.ttl <= 0:
                 yield from self._release(claims)
                 return product
+            # Who comes from now on may come after a write that another process has ended; a fill
+            # that is kept says that none had ended before this.
+            flight.close()
             stored = not claims or (yield from self._fill(claims, product, call))
             claims = []
+            product.alone = not stored or (found is not None and memory is None)
             if stored:
                 self.remember(ticket, product, call, whole)
             return product
@@ -560,7 +568,7 @@ class Engine:
         try:
             flight, leads = self.flights.join(call.key)
             if flight is not None and leads:
-                lead = self._lead(call, False, self.memory is None, kept, aside=True)
+                lead = self._lead(call, flight, False, self.memory is None, kept, aside=True)
                 yield from self._fly(call, flight, lead)
         finally:
             self.ages.renewed([call.key])

@@ -32,6 +32,8 @@ class Product(msgspec.Struct, eq=False):
         load: How many seconds the load took.
         tags: The tags that it carries in the store where it was found; None: it was just made.
         freshness: How old it is; None: its age means nothing more than that it is there.
+        alone: Whether it is for the caller who made it, and not for those who joined them: it may
+            be from before a write that ended before they came. They ask again.
     """
 
     value: Any
@@ -44,6 +46,7 @@ class Product(msgspec.Struct, eq=False):
     _body: bytes | None = None
     _payload: bytes | None = None
     _form: tuple[Any, Callable[[Any], Any] | None] | None = None
+    alone: bool = False
 
     def given(self) -> Any:
         """The value for the caller who loaded it.
