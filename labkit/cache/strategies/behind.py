@@ -55,6 +55,7 @@ class WriteBehind(ReadThrough[C, K, V]):
     | Order | the writes of a key are applied in the order in which they were acknowledged |
     | `save` raises `QueueFull` | nothing was written |
     | `save` raises `Unavailable` | not acknowledged; if the answer was lost, written all the same |
+    | The line breaks while `save` waits | sent once more: it may be written twice, in that order |
     | A worker is killed, at any point | nothing is lost; another goes on, after its lease |
     | A worker stands still and comes back | nothing, with `apply`; without see below |
     | The application is killed | nothing that was acknowledged is lost |

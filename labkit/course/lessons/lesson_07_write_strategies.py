@@ -1329,6 +1329,12 @@ def _keeps_both(trial: Trial) -> None:
     trial.require(cache.loads > 0, "`load` was never called.")
 
 
+# -- write-behind and views, whose exercises come before the quiz ---------------------------------
+
+# They register themselves on the outline above, and import it: they cannot be imported earlier.
+from labkit.course.lessons import writing_behind  # noqa: E402, F401  isort: skip
+from labkit.course.lessons import comment_views  # noqa: E402, F401  isort: skip
+
 # -- quiz ----------------------------------------------------------------------------------------
 
 choose_write = outline.quiz(
