@@ -27,19 +27,32 @@ MOST = 200  # steps, above what any of the scripts takes
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], World]]:
-    """Makes a world of a kind, in place of the one before."""
-    path = str(tmp_path_factory.mktemp("crash") / "ledger")
+    """Makes a world of a kind, in place of the one before, in which children are killed."""
+    with LocalServer() as server:
+        yield from _worlds(server, tmp_path_factory, server_dies=False)
+
+
+@pytest.fixture(scope="module")
+def frail_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], World]]:
+    """The same, in which the server is killed and comes back with what its AOF has."""
+    with LocalServer(persistence="aof") as server:
+        yield from _worlds(server, tmp_path_factory, server_dies=True)
+
+
+def _worlds(
+    server: LocalServer, paths: pytest.TempPathFactory, *, server_dies: bool
+) -> Iterator[Callable[[str], World]]:
+    path = str(paths.mktemp("crash") / "ledger")
+    driver = Driver(server.url, path)
     worlds: list[World] = []
 
-    with LocalServer() as server, server.client() as client:
-        driver = Driver(server.url, path)
+    def make(kind: str) -> World:
+        while worlds:
+            worlds.pop().close()
+        worlds.append(World(kind, client, path, driver, server if server_dies else None))
+        return worlds[0]
 
-        def make(kind: str) -> World:
-            while worlds:
-                worlds.pop().close()
-            worlds.append(World(kind, client, path, driver))
-            return worlds[0]
-
+    with server.client() as client:
         yield make
         while worlds:
             worlds.pop().close()
@@ -49,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 def every_step(
     make: Callable[[str], World], kind: str, before: list[Op], script: list[Op]
 ) -> list[tuple[str, bool]]:
-    """Kill a child at each step of a script; answers the steps, and whether the old was read."""
+    """Kill at each step of a script; answers the steps, and whether the old was read then."""
     found: list[tuple[str, bool]] = []
     for at in range(1, MOST):
         world = make(kind)
@@ -91,6 +104,24 @@ def test_a_write_may_be_killed_at_every_step(
     assert stale == expected.get(kind, [])
 
 
+@pytest.mark.parametrize("what", WRITES)
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [
+        ("through", COMMAND + SOURCE + COMMAND),
+        ("behind", COMMAND + COMMAND),
+        ("behind plain", COMMAND + COMMAND),
+    ],
+)
+def test_redis_may_be_killed_at_every_step_of_a_write(
+    frail_world: Callable[[str], World], kind: str, steps: list[str], what: str
+) -> None:
+    before = [Op("save", 1, 1), Op("get", 1)]
+    found = every_step(frail_world, kind, before, [WRITES[what], Op("get", 1)])
+    assert [step for step, _ in found][: len(steps)] == steps
+    assert not any(old for _, old in found)
+
+
 @pytest.mark.parametrize("kind", ["behind", "behind plain"])
 def test_a_worker_may_be_killed_at_every_step(world: Callable[[str], World], kind: str) -> None:
     before = [Op("save", 1, 1), Op("save", 2, 2), Op("delete", 1), Op("save", 3, 3)]
@@ -98,11 +129,21 @@ def test_a_worker_may_be_killed_at_every_step(world: Callable[[str], World], kin
     assert {step for step, _ in found} == {*COMMAND, *SOURCE}
 
 
+@pytest.mark.parametrize("kind", ["behind", "behind plain"])
+def test_redis_may_be_killed_at_every_step_of_a_worker(
+    frail_world: Callable[[str], World], kind: str
+) -> None:
+    before = [Op("save", 1, 1), Op("save", 2, 2), Op("delete", 1), Op("save", 3, 3)]
+    found = every_step(frail_world, kind, before, [Op("apply"), Op("save", 1, 4), Op("apply")])
+    assert {step for step, _ in found} == {*COMMAND, *SOURCE}
+
+
+@pytest.mark.parametrize("who", ["world", "frail_world"])
 @pytest.mark.parametrize("what", WRITES)
-def test_a_planted_bug_is_found(world: Callable[[str], World], what: str) -> None:
+def test_a_planted_bug_is_found(what: str, who: str, request: pytest.FixtureRequest) -> None:
     before = [Op("save", 1, 1), Op("get", 1)]
     with pytest.raises(AssertionError, match="cache and source differ"):
-        every_step(world, "through, cache first", before, [WRITES[what]])
+        every_step(request.getfixturevalue(who), "through, cache first", before, [WRITES[what]])
 
 
 def drawn_script(draw: random.Random, kind: str, numbers: Iterator[int]) -> list[Op]:
@@ -122,8 +163,21 @@ def drawn_script(draw: random.Random, kind: str, numbers: Iterator[int]) -> list
 def test_processes_that_die_one_after_another_keep_the_word_of_their_strategy(
     world: Callable[[str], World], kind: str
 ) -> None:
+    _hunt(world, kind, times(12))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["through", "behind", "behind plain"])
+def test_servers_that_die_one_after_another_keep_the_word_of_a_strategy(
+    frail_world: Callable[[str], World], kind: str
+) -> None:
+    _hunt(frail_world, kind, times(4))
+
+
+def _hunt(world: Callable[[str], World], kind: str, runs: int) -> None:
+    """Random scripts, each with deaths at random steps; everything is checked after each."""
     died: dict[str, int] = {}
-    for number in range(times(12)):
+    for number in range(runs):
         draw = random.Random(f"{SEED} {kind} {number}")
         here = world(kind)
         numbers: Any = iter(range(1, 1000))

@@ -1,10 +1,11 @@
-"""Children that carry out a script of operations, and may be killed on the way.
+"""Children that carry out a script of operations, and may be killed on the way, or see that happen.
 
 A driver process without threads forks them, which takes a few milliseconds each.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
@@ -16,11 +17,18 @@ from labkit.cache import (
     CacheAside,
     ReadThrough,
     RedisTier,
+    Unavailable,
     WriteAround,
     WriteBehind,
     WriteThrough,
 )
-from tests.cache.crash.doom import Doom, DoomedLedger, DoomedPlainLedger, doomed_client
+from tests.cache.crash.doom import (
+    Doom,
+    DoomedLedger,
+    DoomedPlainLedger,
+    doomed_client,
+    kill_server,
+)
 from tests.cache.crowd import PATIENCE
 
 if TYPE_CHECKING:
@@ -74,7 +82,7 @@ class Outcome(NamedTuple):
     Attributes:
         begun: How many operations were begun.
         answers: What those that ended have answered; for a write that is its acknowledgement.
-        died: The step at which the process was killed; empty where it was not.
+        died: The step at which the process was killed, or its server; empty where none was.
     """
 
     begun: int
@@ -102,14 +110,27 @@ def carry_out(strategy: Any, op: Op) -> Any:
     return None
 
 
-def _act(job: tuple[str, str, str, Sequence[Op], int], told: int) -> None:
+class Victim(NamedTuple):
+    """A server that is killed, and not the process that talks to it.
+
+    Attributes:
+        pid: Its process.
+        port: Where it listens on this machine.
+    """
+
+    pid: int
+    port: int
+
+
+def _act(job: tuple[str, str, str, Sequence[Op], int, Victim | None], told: int) -> None:
     """In a child: carry out a script, and tell each beginning and end."""
-    url, path, kind, script, at = job
+    url, path, kind, script, at, victim = job
 
     def tell(*words: Any) -> None:
         os.write(told, json.dumps(words).encode() + b"\n")  # what a pipe holds outlives a process
 
-    doom = Doom(at, lambda name: tell("died", name))
+    kill = None if victim is None else functools.partial(kill_server, *victim)
+    doom = Doom(at, lambda name: tell("died", name), kill)
     source = (DoomedLedger if kind == "behind" else DoomedPlainLedger)(path, doom)
     with doomed_client(url, doom) as client:
         strategy = strategy_of(kind, client, source)
@@ -117,7 +138,12 @@ def _act(job: tuple[str, str, str, Sequence[Op], int], told: int) -> None:
         doom.armed = True
         for op in script:
             tell("begun", "")
-            tell("ended", carry_out(strategy, op))
+            try:
+                tell("ended", carry_out(strategy, op))
+            except Unavailable:
+                if victim is None:
+                    raise
+                return  # as a request that fails
 
 
 def _drive(pipe: Any) -> None:
@@ -154,22 +180,25 @@ class Driver:
         self._process.start()
         there.close()
 
-    def run(self, kind: str, script: Sequence[Op], at: int = 0) -> Outcome:
+    def run(
+        self, kind: str, script: Sequence[Op], at: int = 0, victim: Victim | None = None
+    ) -> Outcome:
         """Run a script in a child, which is killed at a step.
 
         Args:
             kind: Which strategy; one of KINDS.
             script: The operations.
             at: The step, from 1; 0 for none.
+            victim: Who is killed in place of the child.
         """
-        self._pipe.send((*self._job, kind, script, at))
+        self._pipe.send((*self._job, kind, script, at, victim))
         assert self._pipe.poll(2 * PATIENCE), "the child does not come to an end"
         code, told = self._pipe.recv()
         words: dict[str, list[Any]] = {"begun": [], "ended": [], "died": [], "raised": []}
         for what, answer in told:
             words[what].append(answer)
         assert not words["raised"], words["raised"]
-        assert code == (-signal.SIGKILL if words["died"] else 0)
+        assert code == (-signal.SIGKILL if words["died"] and victim is None else 0)
         return Outcome(len(words["begun"]), words["ended"], "".join(words["died"]))
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""A process that kills itself at a step which is counted: of its Redis connections, of its source.
+"""A death at a step which is counted: of the Redis connections of a process, and of its source.
 
 A command has four places to die at: before it is sent, with one half of it sent, after it is sent,
 and after its answer was read. A write of the source has three: before, inside its transaction, and
-after the commit.
+after the commit. Who dies is the process itself, or the server that it talks to.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
 import redis
 
+from tests.cache.crowd import until
 from tests.cache.ledger import Ledger, PlainLedger
 
 if TYPE_CHECKING:
@@ -22,17 +24,21 @@ if TYPE_CHECKING:
 
 
 class Doom:
-    """Counts steps, and ends the process at one of them.
+    """Counts steps, and kills a process at one of them.
 
     Args:
         at: Which step, from 1; 0 is none.
-        tell: Gets the name of that step, as the last that the process does.
+        tell: Gets the name of that step, before it happens.
+        kill: Kills; without it, the process that takes the steps.
     """
 
-    def __init__(self, at: int, tell: Callable[[str], object]) -> None:
+    def __init__(
+        self, at: int, tell: Callable[[str], object], kill: Callable[[], object] | None = None
+    ) -> None:
         self.armed = False
         self._left = at
         self._tell = tell
+        self._kill = kill or kill_this
 
     def comes(self) -> bool:
         """Whether the end is at this step."""
@@ -40,14 +46,30 @@ class Doom:
         return self.armed and self._left == 0
 
     def step(self, name: str) -> None:
-        """Die here, if it is time."""
+        """Kill here, if it is time."""
         if self.comes():
-            self.die(name)
+            self.strike(name)
 
-    def die(self, name: str) -> None:
-        """Die here."""
+    def strike(self, name: str) -> None:
+        """Kill here."""
         self._tell(name)
-        os.kill(os.getpid(), signal.SIGKILL)
+        self._kill()
+
+
+def kill_this() -> None:
+    """Kill this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_server(pid: int, port: int) -> None:
+    """Kill a server on this machine, and see that it is gone."""
+    os.killpg(pid, signal.SIGKILL)
+    until(lambda: _refuses(port), "the end of the server")
+
+
+def _refuses(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) != 0
 
 
 def doomed_client(url: str, doom: Doom) -> redis.Redis:
@@ -59,7 +81,7 @@ def doomed_client(url: str, doom: Doom) -> redis.Redis:
             if doom.comes():
                 packed = command if isinstance(command, bytes) else b"".join(command)
                 super().send_packed_command([packed[: len(packed) // 2]], check_health)
-                doom.die("redis half")
+                doom.strike("redis half")
             super().send_packed_command(command, check_health)
             doom.step("redis sent")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.cache import MISSING
 from labkit.clock import fast_forward
-from tests.cache.crash.children import LEASE, TTL, Op, strategy_of
+from tests.cache.crash.children import LEASE, TTL, Op, Victim, strategy_of
 from tests.cache.crowd import until
 from tests.cache.ledger import Ledger, PlainLedger
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import redis
 
+    from labkit.server import LocalServer
     from tests.cache.crash.children import Driver, Outcome
 
 
@@ -33,19 +34,28 @@ class World:
         client: A client of the server.
         path: The file of the source.
         driver: Runs children.
+        server: The server, if it is what dies, and is then started again.
 
     Attributes:
         written: The writes of each key that were begun, in their order.
         stale: How many old values were read after a crash, where the strategy allows that.
     """
 
-    def __init__(self, kind: str, client: redis.Redis, path: str, driver: Driver) -> None:
+    def __init__(
+        self,
+        kind: str,
+        client: redis.Redis,
+        path: str,
+        driver: Driver,
+        server: LocalServer | None = None,
+    ) -> None:
         client.flushall()
         self.kind = kind
         self.written: dict[int, list[Written]] = {}
         self.stale = 0
         self._client = client
         self._driver = driver
+        self._server = server
         self._source: Any = (Ledger if kind == "behind" else PlainLedger)(path)
         with self._source._open() as db:
             db.execute("DELETE FROM rows")
@@ -54,7 +64,9 @@ class World:
 
     def run(self, script: Sequence[Op], at: int = 0) -> Outcome:
         """Let a child carry out a script, and take the leases of the dead from them."""
-        outcome = self._driver.run(self.kind, script, at)
+        outcome = self._driver.run(self.kind, script, at, self._victim())
+        if self._server is not None:
+            self._server.start()
         for number, op in enumerate(script[: outcome.begun]):
             ended = number < len(outcome.answers)
             if op.what in ("save", "delete"):
@@ -83,6 +95,12 @@ class World:
     def close(self) -> None:
         """Close the cache."""
         self._strategy.cache.close()
+
+    def _victim(self) -> Victim | None:
+        if self._server is None:
+            return None
+        assert self._server.port is not None
+        return Victim(self._server.pid, self._server.port)
 
     def _drain(self) -> None:
         """Nothing acknowledged is lost: it is read at once, and applied in the end."""
