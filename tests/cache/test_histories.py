@@ -232,12 +232,21 @@ def judged(kind: Any, how: Clients, count: int, judge: Any) -> int:
     return found
 
 
+def one_found(kind: Any, how: Clients, judge: Any) -> bool:
+    """Whether there is such a history among many; the first one will do."""
+    return any(
+        not all(map(judge, history_of(kind, f"{SEED} {how.layout} {number}", how).events.values()))
+        for number in range(MANY)
+    )
+
+
 def fresh(history: list[Event]) -> bool:
     return not outdated(history)
 
 
 LAYOUTS = ["memory", "memory+store", "store", "two"]
 FEW = 150
+MANY = 20 * FEW  # for what comes about once in a hundred
 
 
 @pytest.mark.soak
@@ -257,13 +266,13 @@ def test_nothing_old_is_read_through_once_a_write_has_returned(layout: str) -> N
 @pytest.mark.parametrize("kind", [CacheAside, WriteAround])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_old_values_that_two_strategies_warn_of_are_read(kind: Any, layout: str) -> None:
-    assert judged(kind, Clients(layout), FEW, fresh) > 0
+    assert one_found(kind, Clients(layout), fresh)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_read_through_may_be_behind_its_source_while_it_writes(layout: str) -> None:
     """Its row says less than that of WriteThrough, and the judge can tell the two."""
-    assert judged(ReadThrough, Clients(layout, most=12, past=0.3), FEW, linearizable) > 0
+    assert one_found(ReadThrough, Clients(layout, most=12, past=0.3), linearizable)
 
 
 @pytest.mark.soak
@@ -298,12 +307,12 @@ class DeletesBefore(ReadThrough[Any, Any, Any]):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_write_that_sets_without_a_claim_is_found(layout: str) -> None:
-    assert judged(SetsWithoutClaim, Clients(layout), FEW, linearizable) > 0
+    assert one_found(SetsWithoutClaim, Clients(layout), linearizable)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_write_that_invalidates_too_early_is_found(layout: str) -> None:
-    assert judged(DeletesBefore, Clients(layout), FEW, fresh) > 0
+    assert one_found(DeletesBefore, Clients(layout), fresh)
 
 
 # --- A load that began before a write
