@@ -102,9 +102,10 @@ class _Story:
         """What readers find under the key: an article, another text, or None."""
         found: Any = self.reader.get(self.key)
         try:
-            return None if found is None else json.loads(found)
+            value = None if found is None else json.loads(found)
         except ValueError:
             return found
+        return found if isinstance(value, str) else value  # a text in quotes is no article
 
     @property
     def written(self) -> bool:
@@ -112,7 +113,7 @@ class _Story:
         return bool(self.db.rows[self.number] == self.new)
 
 
-def _away(first: int, error: Exception) -> Callable[[int], None]:
+def _away(first: int, error: BaseException) -> Callable[[int], None]:
     """What makes every trip fail from the one with this number on."""
 
     def before(trip: int) -> None:
@@ -304,6 +305,648 @@ def _keeps_the_rest(trial: Trial) -> None:
             "error through.",
         )
         _saved_once(trial, story.db, story.number, story.new)
+
+
+# -- two editors, and both edits -----------------------------------------------------------------
+
+edit_with_version = outline.exercise(
+    "edit_with_version",
+    "Two editors, and both edits",
+    hints=(
+        "One attempt is: read the article and its version, change it, save it on condition that "
+        "the version is still that one. What has to be done anew when the condition fails?",
+        "All of it, the read included: the change has to be made to what the other editor saved. "
+        "So the loop goes around `db.read`, `change` and `db.save`; `except db.Conflict:` around "
+        "the save, which is what raises it.",
+        "`while True:` read; `edited = change(article)`; `try: db.save(id, edited, "
+        "if_version=version)`, `except db.Conflict:` `attempts -= 1`, and `raise` if that leaves "
+        "0; `else: return edited`.",
+    ),
+)
+
+_MOST_SAVES = 60
+
+
+class EndlessRetry(BaseException):
+    """Ends an answer that would try again for ever, past every `except` it may have."""
+
+
+class Conflict(Exception):
+    """The article has another version by now."""
+
+
+class _Versions:
+    """A database that saves an article on condition of its version.
+
+    Attributes:
+        article: The article, and `version` is its version.
+        reads: The articles that were read; `changed` those that `change` was given, as they were.
+        conditions: The versions that saves were made on condition of.
+        conflict: The last Conflict that was raised.
+        rivals: How many of the coming changes somebody else is quicker than.
+        id: The only id that there is.
+    """
+
+    Conflict = Conflict
+
+    def __init__(self, trial: Trial, rivals: int = 0) -> None:
+        self._trial = trial
+        self.id = trial.rng.randrange(1, 100_000)
+        self.article: dict[str, Any] = {"id": self.id, "title": trial.word(), "edits": ["first"]}
+        self.version = trial.rng.randrange(1, 50)
+        self.reads: list[Any] = []
+        self.changed: list[Any] = []
+        self.conditions: list[Any] = []
+        self.conflict: Conflict | None = None
+        self.rivals = rivals
+        trial.named("db", self)
+
+    def read(self, id: int) -> tuple[Any, int]:  # noqa: A002 - as learners name it
+        """The article with this id, a copy of its own, and its version."""
+        if id != self.id:
+            raise LookupError(f"There is no article {id!r}.")
+        self.reads.append(copy.deepcopy(self.article))
+        return copy.deepcopy(self.article), self.version
+
+    def save(
+        self,
+        id: int,  # noqa: A002 - as learners name it
+        article: Any,
+        if_version: int | None = None,
+    ) -> None:
+        """Save the article if its version is still this one; without one, in any case."""
+        self.conditions.append(if_version)
+        if len(self.conditions) > _MOST_SAVES:
+            raise EndlessRetry(f"saved {_MOST_SAVES} times.")
+        if id != self.id:
+            raise LookupError(f"There is no article {id!r}.")
+        if if_version not in (None, self.version):
+            self.conflict = Conflict(f"Article {id} has version {self.version}, not {if_version}.")
+            raise self.conflict
+        self._store(article)
+
+    def _store(self, article: Any) -> None:
+        self.article = copy.deepcopy(article)
+        self.version += self._trial.rng.randrange(1, 4)
+
+    def rival(self) -> None:
+        """Somebody else makes an edit, if one is due."""
+        if self.rivals > 0:
+            self.rivals -= 1
+            self._store({**self.article, "edits": [*self.article["edits"], self._trial.word(5)]})
+
+    def change(self, *, in_place: bool = True) -> Callable[[Any], Any]:
+        """What adds one edit; while it runs, somebody else may be quicker."""
+
+        def change(article: Any) -> Any:
+            self.changed.append(copy.deepcopy(article))
+            if in_place:
+                article["edits"].append("mine")
+                edited = article
+            else:
+                edited = {**article, "edits": [*article["edits"], "mine"]}
+            self.rival()
+            return edited
+
+        return self._trial.named("change", change)
+
+
+@edit_with_version.check("reads, changes, and saves if the version is still the same", points=1)
+def _edits_alone(trial: Trial) -> None:
+    for in_place in (True, False):
+        db = _Versions(trial)
+        version = db.version
+        expected = {**db.article, "edits": ["first", "mine"]}
+        with trial.explain(
+            Conflict, "Nobody else has saved: the version is the one that `db.read` answered."
+        ):
+            got = trial.call(db, db.id, db.change(in_place=in_place))
+        trial.equal(len(db.reads), 1, "how often the article was read, with nobody else there")
+        trial.equal(len(db.changed), 1, "how often `change` was called, with nobody else there")
+        trial.require(bool(db.conditions), "Nothing was saved: call `db.save`.")
+        trial.require(
+            None not in db.conditions,
+            "`db.save` was called without `if_version=`: whatever somebody else has saved since "
+            "your read is overwritten.",
+        )
+        trial.equal(db.conditions, [version], "the versions that `db.save` was called with")
+        trial.equal(db.article, expected, "the article in the database")
+        trial.equal(got, expected, advice="Return the article as it was saved.")
+
+
+@edit_with_version.check("loses no edit: neither its own nor another's", points=1.5)
+def _loses_nothing(trial: Trial) -> None:
+    for rivals in (1, trial.rng.randrange(2, 5)):
+        for in_place in (True, False):
+            db = _Versions(trial, rivals)
+            with trial.explain(
+                Conflict,
+                f"Somebody else was quicker {_often(rivals)}, and 5 attempts were allowed: after "
+                "a Conflict read again, change that, and save it under its version.",
+            ):
+                got = trial.call(db, db.id, db.change(in_place=in_place))
+            _both_there(trial, db, rivals)
+            trial.equal(got, db.article, advice="Return the article as it was saved.")
+
+
+def _often(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _both_there(trial: Trial, db: _Versions, rivals: int) -> None:
+    """Demand that the article has every edit of others, and the answer's once."""
+    quicker = f"Somebody else saved an edit while `change` ran, {_often(rivals)}"
+    edits = db.article["edits"]
+    others = [edit for edit in edits if edit not in ("first", "mine")]
+    trial.require(
+        len(others) == rivals,
+        f"{quicker}, and the database has {len(others)} of these: your save came over the others. "
+        "Save with the version that came with what you changed, and after a Conflict read both "
+        "again.",
+    )
+    trial.require(
+        edits.count("mine") > 0,
+        f"{quicker}, and your own edit is not in the database: after a Conflict try again.",
+    )
+    trial.require(
+        edits.count("mine") == 1,
+        f"{quicker}, and the database has your edit {edits.count('mine')} times: change what the "
+        "database has now, not what an earlier `change` has made.",
+    )
+    once_each = "Call it once after each `db.read`, with the article that was read."
+    trial.require(
+        len(db.changed) == len(db.reads),
+        f"The article was read {_often(len(db.reads))}, and `change` was called "
+        f"{_often(len(db.changed))}. {once_each}",
+    )
+    trial.equal(db.changed, db.reads, "what `change` was called with", advice=once_each)
+    trial.equal(len(db.reads), rivals + 1, f"how often the article was read ({rivals} conflicts)")
+
+
+@edit_with_version.check("makes `attempts` attempts, and then lets the Conflict through", points=1)
+def _gives_up(trial: Trial) -> None:
+    endless = "Others are always quicker: stop after `attempts` attempts."
+    for attempts in (None, 1, trial.rng.randrange(2, 5), trial.rng.randrange(6, 10)):
+        db = _Versions(trial, rivals=1000)
+        limit = () if attempts is None else (attempts,)
+        most = attempts or 5
+        with trial.explain(EndlessRetry, endless):
+            try:
+                got = trial.call(db, db.id, db.change(), *limit)
+            except AnswerRaised as raised:
+                if not isinstance(raised.__cause__, Conflict):
+                    raise
+                trial.require(
+                    raised.__cause__ is db.conflict,
+                    f"Your function raised a Conflict of its own: {raised.__cause__}. Let the last "
+                    "one of `db.save` through, with a bare `raise`: it says what the versions are.",
+                )
+            else:
+                trial.require(
+                    "mine" not in db.article["edits"],
+                    f"Somebody else was quicker {_often(most)}, and then your function saved all "
+                    "the same: theirs is lost. Let the Conflict through.",
+                )
+                trial.fail(
+                    f"Somebody else was quicker {_often(most)}, and your function returned "
+                    f"{got!r:.80}: nothing is saved, and the caller has to hear it. Let the last "
+                    "Conflict through."
+                )
+        trial.equal(
+            len(db.conditions),
+            most,
+            f"how often `db.save` was called, with attempts={most} and others always quicker",
+        )
+        trial.equal(len(db.reads), most, "how often the article was read")
+        trial.equal(len(db.changed), most, "how often `change` was called")
+    db = _Versions(trial, rivals=2)
+    with trial.explain(Conflict, "The third of three attempts succeeds: it counts too."):
+        trial.call(db, db.id, db.change(), 3)
+    trial.equal(db.article["edits"].count("mine"), 1, "how often your edit is in the database")
+
+
+@edit_with_version.check("takes no other error for a conflict", points=0.5)
+def _passes_others(trial: Trial) -> None:
+    why = "that is no Conflict, and trying again may make it worse. Catch `db.Conflict` alone."
+    for error in (TimeoutError("no answer from the database"), ValueError("the title is empty")):
+        for place in ("read", "save", "change"):
+            db = _Versions(trial)
+            before, change = copy.deepcopy(db.article), db.change()
+            calls: list[str] = []
+
+            def fails(
+                *_: Any, error: Exception = error, calls: list[str] = calls, **__: Any
+            ) -> Any:
+                calls.append("called")
+                if len(calls) > _MOST_SAVES:
+                    raise EndlessRetry(f"was tried {_MOST_SAVES} times.")
+                raise error
+
+            if place == "change":
+                change = trial.named("change", fails)
+            else:
+                setattr(db, place, fails)
+            what = "`change`" if place == "change" else f"`db.{place}`"
+            _comes_out(trial, error, functools.partial(trial.call, db, db.id, change), what, why)
+            trial.require(
+                len(calls) == 1,
+                f"{what} raised {type(error).__name__}, and was called {len(calls)} times: {why}",
+            )
+            trial.equal(db.article, before, f"the article after {what} has raised")
+
+
+# -- tags ----------------------------------------------------------------------------------------
+
+tag_cache = outline.exercise(
+    "tag_cache",
+    "One command drops them all",
+    hints=(
+        "A drop must not look for the values: let the values look whether they were dropped. Each "
+        "tag has a generation, each value remembers those that it was loaded under, and `read` "
+        "gets the value and the generations of now with one MGET.",
+        "Make a generation of `uuid.uuid4().hex` where none is, with `nx=True`, and ask again what "
+        "stands there, since another reader may have been quicker. Do that before `load()`, and "
+        "store the value with what you read then. A missing generation counts for nothing, so "
+        "`drop` may simply delete it.",
+        "`text, *now = r.mget([key, *names])`. If there is a text, it has `value` and "
+        "`generations`: return the value if `None not in now` and `generations == now`. If None is "
+        "in `now`: on one pipeline a `set(name, uuid4().hex, nx=True)` for each name and an "
+        "`mget(names)`, whose last reply is the new `now`. Then `value = load()` and "
+        "`r.set(key, json.dumps({...}), ex=300)`. `drop` is `r.delete(f'news:tag:{tag}')`.",
+    ),
+)
+
+_GENERATIONS = 50
+_SHORTEST_GENERATION = 12  # characters
+_TAGGED_SECONDS = 300
+
+
+def _tag(tag: str) -> str:
+    return f"news:tag:{tag}"
+
+
+class _Tagged:
+    """What the answer makes: two functions, whose commands and loads are counted.
+
+    Attributes:
+        loads: How often `load` ran.
+        log: What the last call sent.
+        in_load: What happens while `load` runs.
+    """
+
+    def __init__(self, trial: Trial, client: redis.Redis | None = None) -> None:
+        self._trial = trial
+        self._client = client or trial.client
+        made = trial.call(self._client)
+        if type(made) not in (tuple, list) or len(made) != 2 or not all(map(callable, made)):
+            trial.fail(
+                f"Your function returned {made!r:.80}; expected two functions: `return read, drop`."
+            )
+        self._read, self._drop = made
+        self.loads = 0
+        self.log = CommandLog(self._client)
+        self.in_load: Callable[[], object] = _nothing
+
+    def read(
+        self,
+        key: str,
+        tags: Sequence[str],
+        answer: object,
+        before: Callable[[int], None] | None = None,
+    ) -> Any:
+        """Read a value; `answer` is what `load` returns, or raises where it is an error."""
+
+        def load() -> Any:
+            self.loads += 1
+            self.in_load()
+            if isinstance(answer, Exception):
+                raise answer
+            return copy.deepcopy(answer)
+
+        shown = f"read({key!r}, {[*tags]!r}, load)"
+        return self._use(shown, functools.partial(self._read, key, [*tags], load), before)
+
+    def drop(self, tag: str) -> None:
+        """Drop a tag."""
+        self._use(f"drop({tag!r})", functools.partial(self._drop, tag))
+
+    def hits(self, key: str, tags: Sequence[str], value: object) -> bool:
+        """Whether a read answers this value, without a load."""
+        loads = self.loads
+        return bool(self.read(key, tags, "loaded anew") == value) and self.loads == loads
+
+    def _use(
+        self,
+        shown: str,
+        function: Callable[[], Any],
+        before: Callable[[int], None] | None = None,
+    ) -> Any:
+        def awake(trip: int) -> None:
+            if trip > 50:
+                raise EndlessRetry("went to Redis 50 times in one call.")
+            if before is not None:
+                before(trip)
+
+        self.log = CommandLog(self._client, before=awake)
+        try:
+            with self.log:
+                return function()
+        except (KeyboardInterrupt, PowerCut):
+            raise
+        except BaseException as error:
+            what = f"{type(error).__name__}: {error}".removesuffix(": ")
+            raise AnswerRaised(f"`{shown}` raised {what}.") from error
+
+
+def _tagged_key(trial: Trial) -> str:
+    return f"news:page:{trial.word()}"
+
+
+@tag_cache.check("loads once, keeps it for 300 seconds; a hit is one round trip", points=1)
+def _keeps_tagged(trial: Trial) -> None:
+    cache = _Tagged(trial)
+    cache.read(_tagged_key(trial), trial.words(2), "a value")  # teaches the server its scripts
+    values: list[tuple[object, list[str]]] = [
+        ({"title": trial.word(), "tags": trial.words(2)}, trial.words(3)),
+        (None, trial.words(1)),
+        (0, trial.words(2)),
+        ("", []),
+    ]
+    for value, tags in values:
+        trial.reset()
+        cache.loads = 0
+        key = _tagged_key(trial)
+        trial.equal(cache.read(key, tags, value), value, "what a miss answered")
+        trial.equal(cache.loads, 1, "how often `load` ran")
+        miss = cache.log.round_trips
+        others = {*trial.client.scan_iter()} - {key, *map(_tag, tags)}
+        trial.require(
+            not others,
+            f"Besides {key} and the generations under news:tag:<tag> your function keeps "
+            f"{', '.join(sorted(others)[:3])}: a list of what carries a tag grows with it, and is "
+            "wrong as soon as one of the two is evicted.",
+        )
+        _lives(trial, key, _TAGGED_SECONDS)
+        trial.require(
+            all(trial.client.ttl(_tag(tag)) == -1 for tag in tags),
+            "A generation has a time to live, and with it goes every value that stands under it, "
+            "before its 300 seconds are over. Store generations without.",
+        )
+        got = cache.read(key, tags, "loaded anew")
+        trial.require(
+            cache.loads == 1,
+            f"{value!r:.60} was stored under {key} with the tags {tags}, nothing was dropped, and "
+            "the next read loaded again.",
+        )
+        trial.equal(got, value, "what a hit answered")
+        hit = cache.log.round_trips
+        trial.require(
+            hit > 0,
+            "A hit asked Redis nothing: another process may have dropped a tag since the last one.",
+        )
+        trial.require(
+            hit == 1,
+            f"A hit made {hit} round trips: {', '.join(cache.log.names)}. Get the value and the "
+            "generations of its tags with one MGET.",
+        )
+        trial.require(
+            miss <= 3,
+            f"A miss made {miss} round trips; three are enough, however many tags there are: look, "
+            "make the generations that are missing, store.",
+        )
+    _fails_to_load(trial, cache)
+    _never_without_end(trial, cache)
+
+
+def _fails_to_load(trial: Trial, cache: _Tagged) -> None:
+    key, error = _tagged_key(trial), OSError("the database is away")
+    _comes_out(
+        trial,
+        error,
+        lambda: cache.read(key, trial.words(2), error),
+        "`load`",
+        "an error of the database has to reach the caller.",
+    )
+    trial.require(not trial.client.exists(key), f"`load` raised, and {key} is stored.")
+
+
+def _never_without_end(trial: Trial, cache: _Tagged) -> None:
+    """Demand that no crash leaves a value without its time to live."""
+    key, tags = _tagged_key(trial), trial.words(2)
+
+    def cut(trip: int) -> None:
+        if trip > trips:
+            raise PowerCut
+
+    for trips in range(1, 8):
+        trial.reset()
+        with contextlib.suppress(PowerCut):
+            cache.read(key, tags, "a value", cut)
+        trial.require(
+            trial.client.ttl(key) != -1,
+            f"Your program was stopped after {trips} of its round trips, and {key} is there "
+            "without a time to live: pass `ex=300` to SET.",
+        )
+
+
+@tag_cache.check("a drop reaches every value with the tag, and no other", points=1)
+def _drops_tagged(trial: Trial) -> None:
+    cache = _Tagged(trial)
+    a, b, c = trial.words(3)
+    carried = {_tagged_key(trial): tags for tags in ([a], [b], [a, b], [b, c], [c, b, a], [])}
+    for key, tags in carried.items():
+        cache.read(key, tags, f"first of {key}")
+    for tag in (a, b, c, b):
+        cache.drop(tag)
+        for key, tags in carried.items():
+            before = cache.loads
+            got = cache.read(key, tags, f"{key} after {tag} {before}")
+            loaded = cache.loads > before
+            trial.require(
+                loaded or tag not in tags,
+                f"{tag!r} was dropped, and a value with the tags {tags} was answered as before. It "
+                "counts only if each of its generations is still the one it was loaded under.",
+            )
+            trial.require(
+                not loaded or tag in tags,
+                f"{tag!r} was dropped, and a value with the tags {tags} was loaded again: only "
+                "those with the tag are old.",
+            )
+            if loaded:
+                trial.equal(got, f"{key} after {tag} {before}", "what a read after a drop answered")
+
+
+@tag_cache.check("a drop is one command on one key, however many values there are", points=1)
+def _drops_at_once(trial: Trial) -> None:
+    cache = _Tagged(trial)
+    tag = trial.word()
+    for count in (1, trial.rng.randrange(40, 60)):
+        trial.reset()
+        keys = [f"news:page:{number}" for number in range(count)]
+        for key in keys:
+            cache.read(key, [tag], "a value")
+        before = trial.client.dbsize()
+        cache.drop(tag)
+        sent = list(cache.log)
+        trial.require(bool(sent), "`drop` sends nothing: other processes have to see it too.")
+        trial.require(
+            len(sent) == 1,
+            f"`drop` sent {len(sent)} commands ({', '.join(cache.log.names[:6])}), with the tag on "
+            f"{count} value{'' if count == 1 else 's'}. One is enough, on the generation: the "
+            "values need not be found.",
+        )
+        gone = before - trial.client.dbsize()
+        trial.require(
+            gone <= 1,
+            f"A drop removed {gone} keys: its cost grows with the values that carry the tag. "
+            "Change the generation, and let the values be: they no longer count, and expire.",
+        )
+        trial.require(
+            not cache.hits(keys[-1], [tag], "a value"),
+            f"{tag!r} was dropped, and a value with it was answered as before.",
+        )
+    cache.drop(trial.word(12))
+
+
+@tag_cache.check("what was being loaded during a drop does not count", points=1.5)
+def _drops_what_is_loading(trial: Trial) -> None:
+    cache, rival = _Tagged(trial), _Tagged(trial, trial.another_client())
+    tag, other = trial.words(2)
+    key = _tagged_key(trial)
+    for tags in ([tag], [other, tag]):
+        for known in (True, False):
+            for trip in range(6):
+                trial.reset()
+                if known:
+                    rival.read(f"{key}:else", tags, "another value")
+                _drop_in(trial, cache, rival, key, tags, tag, trip)
+
+
+def _drop_in(
+    trial: Trial,
+    cache: _Tagged,
+    rival: _Tagged,
+    key: str,
+    tags: list[str],
+    tag: str,
+    trip: int,
+) -> None:
+    """Let the rival drop the tag before this trip of a read, or, before trip 0, in its load."""
+    cache.loads = 0
+    dropped_at: int | None = None
+
+    def drop() -> None:
+        nonlocal dropped_at
+        rival.drop(tag)
+        dropped_at = cache.loads
+
+    def before(number: int) -> None:
+        if number == trip:
+            drop()
+
+    cache.in_load = drop if trip == 0 else _nothing
+    got = cache.read(key, tags, "old value", before)
+    cache.in_load = _nothing
+    if dropped_at is None:  # the read had no such trip
+        return
+    trial.equal(got, "old value", "what a read answered whose tag was dropped meanwhile")
+    if dropped_at:
+        trial.require(
+            not cache.hits(key, tags, "old value"),
+            f"{tag!r} was dropped "
+            + ("while `load` ran" if trip == 0 else "between the load and the store")
+            + ", and what had been loaded before counts after it: it stands under the generation "
+            "of after the drop. Read the generations before `load()`, and store those.",
+        )
+        trial.require(
+            cache.hits(key, tags, "loaded anew"),
+            "After a drop that came during a load the value was loaded again, and that one does "
+            "not count either.",
+        )
+
+
+@tag_cache.check("no eviction brings a dropped value back", points=1)
+def _stays_dropped(trial: Trial) -> None:
+    cache = _Tagged(trial)
+    tag, other = trial.words(2)
+    first, second = _tagged_key(trial), _tagged_key(trial)
+    for before, drops, then in itertools.product(
+        (0, 1), (1, 2), ("nothing", "read", "drop", "read and drop")
+    ):
+        trial.reset()
+        for _ in range(before):  # the drop makes the generation, where it makes one
+            cache.drop(tag)
+        for key in (first, second):
+            cache.read(key, [other, tag], "old value")
+        for _ in range(drops):
+            cache.drop(tag)
+        trial.client.delete(_tag(tag))
+        if "read" in then:
+            cache.read(first, [other, tag], "new value")
+        if "drop" in then:
+            cache.drop(tag)
+        trial.require(
+            not cache.hits(second, [other, tag], "old value"),
+            f"{tag!r} was dropped, and then Redis evicted {_tag(tag)}"
+            + ("" if then == "nothing" else f" (and there was a {then})")
+            + ": a value from before the drop counts again. No value may count under a "
+            "generation that is missing, and a new generation has to be one that never was: a "
+            "random one, not a count from 0.",
+        )
+    trial.reset()
+    cache.read(first, [tag], "old value")
+    trial.client.delete(_tag(tag))
+    cache.read(first, [tag], "new value")
+    trial.require(
+        cache.hits(first, [tag], cache.read(first, [tag], "newer value")),
+        f"Redis evicted {_tag(tag)}, and since then nothing with the tag {tag!r} is kept: make a "
+        "new generation where none is.",
+    )
+    seen: set[Any] = set()
+    for count in range(1, _GENERATIONS + 1):
+        trial.client.delete(_tag(tag))
+        cache.read(first, [tag], "a value")
+        seen.add(trial.client.get(_tag(tag)))
+        trial.require(
+            len(seen) == count and min(map(len, map(str, seen))) >= _SHORTEST_GENERATION,
+            f"Of {count} generations that your function made, the last one is "
+            f"{trial.client.get(_tag(tag))!r}: one that was there before, or so short that it will "
+            "be again. `uuid.uuid4().hex` is not.",
+        )
+
+
+@tag_cache.check("two readers at once keep what both have loaded", points=0.5)
+def _keeps_both(trial: Trial) -> None:
+    cache, rival = _Tagged(trial), _Tagged(trial, trial.another_client())
+    tags = trial.words(2)
+    mine, theirs = _tagged_key(trial), _tagged_key(trial)
+    for trip in range(6):
+        trial.reset()
+
+        def read() -> None:
+            rival.read(theirs, tags, "theirs")
+
+        def before(number: int, trip: int = trip) -> None:
+            if number == trip:
+                read()
+
+        cache.in_load = read if trip == 0 else _nothing
+        cache.read(mine, tags, "mine", before)
+        cache.in_load = _nothing
+        if rival.loads == 0 or not trial.client.exists(theirs):
+            continue
+        trial.require(
+            rival.hits(theirs, tags, "theirs"),
+            "Another reader made a generation and stored a value under it, while your function was "
+            "about to make one. Yours came over it, and their value does not count: make it with "
+            "`nx=True`.",
+        )
+        trial.require(
+            cache.hits(mine, tags, "mine"),
+            "Another reader was quicker to make a generation, and your value was stored under "
+            "another one that nobody has: after `nx=True` read what stands there.",
+        )
+    trial.require(cache.loads > 0, "`load` was never called.")
 
 
 # -- database and cache as one -------------------------------------------------------------------
@@ -520,7 +1163,12 @@ def _survives_crashes(trial: Trial) -> None:
 @write_through.check("a database or a cache that fails is told rightly, and seen rightly", points=1)
 def _fails_rightly(trial: Trial) -> None:
     story = _Story(trial)
-    for error in (TimeoutError("no answer"), ValueError("no such column"), Cancelled("closed")):
+    for error in (
+        TimeoutError("no answer"),
+        ValueError("no such column"),
+        Cancelled("closed"),
+        redis.ConnectionError("the database has a Redis of its own, and that is away"),
+    ):
         for commits in (True, False):
             story.begin()
             story.db.error, story.db.commits = error, commits
@@ -565,247 +1213,21 @@ def _fails_rightly(trial: Trial) -> None:
             f"The last SET failed, and {story.key} holds the old article: the mark goes there "
             "first.",
         )
-
-
-# -- two editors, and both edits -----------------------------------------------------------------
-
-edit_with_version = outline.exercise(
-    "edit_with_version",
-    "Two editors, and both edits",
-    hints=(
-        "One attempt is: read the article and its version, change it, save it on condition that "
-        "the version is still that one. What has to be done anew when the condition fails?",
-        "All of it, the read included: the change has to be made to what the other editor saved. "
-        "So the loop goes around `db.read`, `change` and `db.save`; `except db.Conflict:` around "
-        "the save, and around nothing else.",
-        "`while True:` read; `edited = change(article)`; `try: db.save(id, edited, "
-        "if_version=version)`, `except db.Conflict:` `attempts -= 1`, and `raise` if that leaves "
-        "0; `else: return edited`.",
-    ),
-)
-
-_MOST_SAVES = 60
-
-
-class EndlessRetry(BaseException):
-    """Ends an answer that would try again for ever, past every `except` it may have."""
-
-
-class Conflict(Exception):
-    """The article has another version by now."""
-
-
-class _Versions:
-    """A database that saves an article on condition of its version.
-
-    Attributes:
-        article: The article, and `version` is its version.
-        reads: The articles that were read; `changed` those that `change` was given, as they were.
-        conditions: The versions that saves were made on condition of.
-        rivals: How many of the coming changes somebody else is quicker than.
-        id: The only id that there is.
-    """
-
-    Conflict = Conflict
-
-    def __init__(self, trial: Trial, rivals: int = 0) -> None:
-        self._trial = trial
-        self.id = trial.rng.randrange(1, 100_000)
-        self.article: dict[str, Any] = {"id": self.id, "title": trial.word(), "edits": ["first"]}
-        self.version = trial.rng.randrange(1, 50)
-        self.reads: list[Any] = []
-        self.changed: list[Any] = []
-        self.conditions: list[Any] = []
-        self.rivals = rivals
-        trial.named("db", self)
-
-    def read(self, id: int) -> tuple[Any, int]:  # noqa: A002 - as learners name it
-        """The article with this id, a copy of its own, and its version."""
-        if id != self.id:
-            raise LookupError(f"There is no article {id!r}.")
-        self.reads.append(copy.deepcopy(self.article))
-        return copy.deepcopy(self.article), self.version
-
-    def save(
-        self,
-        id: int,  # noqa: A002 - as learners name it
-        article: Any,
-        if_version: int | None = None,
-    ) -> None:
-        """Save the article if its version is still this one; without one, in any case."""
-        self.conditions.append(if_version)
-        if len(self.conditions) > _MOST_SAVES:
-            raise EndlessRetry(f"saved {_MOST_SAVES} times.")
-        if id != self.id:
-            raise LookupError(f"There is no article {id!r}.")
-        if if_version not in (None, self.version):
-            raise Conflict(f"Article {id} has version {self.version}, not {if_version}.")
-        self._store(article)
-
-    def _store(self, article: Any) -> None:
-        self.article = copy.deepcopy(article)
-        self.version += self._trial.rng.randrange(1, 4)
-
-    def rival(self) -> None:
-        """Somebody else makes an edit, if one is due."""
-        if self.rivals > 0:
-            self.rivals -= 1
-            self._store({**self.article, "edits": [*self.article["edits"], self._trial.word(5)]})
-
-    def change(self, *, in_place: bool = True) -> Callable[[Any], Any]:
-        """What adds one edit; while it runs, somebody else may be quicker."""
-
-        def change(article: Any) -> Any:
-            self.changed.append(copy.deepcopy(article))
-            if in_place:
-                article["edits"].append("mine")
-                edited = article
-            else:
-                edited = {**article, "edits": [*article["edits"], "mine"]}
-            self.rival()
-            return edited
-
-        return self._trial.named("change", change)
-
-
-@edit_with_version.check("reads, changes, and saves if the version is still the same", points=1)
-def _edits_alone(trial: Trial) -> None:
-    for in_place in (True, False):
-        db = _Versions(trial)
-        version = db.version
-        expected = {**db.article, "edits": ["first", "mine"]}
-        with trial.explain(
-            Conflict, "Nobody else has saved: the version is the one that `db.read` answered."
-        ):
-            got = trial.call(db, db.id, db.change(in_place=in_place))
-        trial.equal(len(db.reads), 1, "how often the article was read, with nobody else there")
-        trial.equal(len(db.changed), 1, "how often `change` was called, with nobody else there")
-        trial.require(bool(db.conditions), "Nothing was saved: call `db.save`.")
-        trial.require(
-            None not in db.conditions,
-            "`db.save` was called without `if_version=`: whatever somebody else has saved since "
-            "your read is overwritten.",
+    for other in (Cancelled("the editor closed the window"), RuntimeError("out of threads")):
+        story.begin()
+        _comes_out(
+            trial,
+            other,
+            functools.partial(_through, trial, story, _away(2, other)),
+            "The last SET",
+            "a `redis.RedisError` is all that may be passed over there.",
         )
-        trial.equal(db.conditions, [version], "the versions that `db.save` was called with")
-        trial.equal(db.article, expected, "the article in the database")
-        trial.equal(got, expected, advice="Return the article as it was saved.")
 
 
-@edit_with_version.check("loses no edit: neither its own nor another's", points=1.5)
-def _loses_nothing(trial: Trial) -> None:
-    for rivals in (1, trial.rng.randrange(2, 5)):
-        for in_place in (True, False):
-            db = _Versions(trial, rivals)
-            with trial.explain(
-                Conflict,
-                f"Somebody else was quicker {_often(rivals)}, and 5 attempts were allowed: after "
-                "a Conflict read again, change that, and save it under its version.",
-            ):
-                got = trial.call(db, db.id, db.change(in_place=in_place))
-            _both_there(trial, db, rivals)
-            trial.equal(got, db.article, advice="Return the article as it was saved.")
+# -- write-behind, whose exercises come here in the notebook ---------------------------------------
 
-
-def _often(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
-
-
-def _both_there(trial: Trial, db: _Versions, rivals: int) -> None:
-    """Demand that the article has every edit of others, and the answer's once."""
-    quicker = f"Somebody else saved an edit while `change` ran, {_often(rivals)}"
-    edits = db.article["edits"]
-    others = [edit for edit in edits if edit not in ("first", "mine")]
-    trial.require(
-        len(others) == rivals,
-        f"{quicker}, and the database has {len(others)} of these: your save came over the others. "
-        "Save with the version that came with what you changed, and after a Conflict read both "
-        "again.",
-    )
-    trial.require(
-        edits.count("mine") > 0,
-        f"{quicker}, and your own edit is not in the database: after a Conflict try again.",
-    )
-    trial.require(
-        edits.count("mine") == 1,
-        f"{quicker}, and the database has your edit {edits.count('mine')} times: change what the "
-        "database has now, not what an earlier `change` has made.",
-    )
-    once_each = "Call it once after each `db.read`, with the article that was read."
-    trial.require(
-        len(db.changed) == len(db.reads),
-        f"The article was read {_often(len(db.reads))}, and `change` was called "
-        f"{_often(len(db.changed))}. {once_each}",
-    )
-    trial.equal(db.changed, db.reads, "what `change` was called with", advice=once_each)
-    trial.equal(len(db.reads), rivals + 1, f"how often the article was read ({rivals} conflicts)")
-
-
-@edit_with_version.check("makes `attempts` attempts, and then lets the Conflict through", points=1)
-def _gives_up(trial: Trial) -> None:
-    endless = "Others are always quicker: stop after `attempts` attempts."
-    for attempts in (None, 1, trial.rng.randrange(2, 5), trial.rng.randrange(6, 10)):
-        db = _Versions(trial, rivals=1000)
-        limit = () if attempts is None else (attempts,)
-        most = attempts or 5
-        with trial.explain(EndlessRetry, endless):
-            try:
-                got = trial.call(db, db.id, db.change(), *limit)
-            except AnswerRaised as raised:
-                if not isinstance(raised.__cause__, Conflict):
-                    raise
-            else:
-                trial.require(
-                    "mine" not in db.article["edits"],
-                    f"Somebody else was quicker {_often(most)}, and then your function saved all "
-                    "the same: theirs is lost. Let the Conflict through.",
-                )
-                trial.fail(
-                    f"Somebody else was quicker {_often(most)}, and your function returned "
-                    f"{got!r:.80}: nothing is saved, and the caller has to hear it. Let the last "
-                    "Conflict through."
-                )
-        trial.equal(
-            len(db.conditions),
-            most,
-            f"how often `db.save` was called, with attempts={most} and others always quicker",
-        )
-        trial.equal(len(db.reads), most, "how often the article was read")
-        trial.equal(len(db.changed), most, "how often `change` was called")
-    db = _Versions(trial, rivals=2)
-    with trial.explain(Conflict, "The third of three attempts succeeds: it counts too."):
-        trial.call(db, db.id, db.change(), 3)
-    trial.equal(db.article["edits"].count("mine"), 1, "how often your edit is in the database")
-
-
-@edit_with_version.check("takes no other error for a conflict", points=0.5)
-def _passes_others(trial: Trial) -> None:
-    why = "that is no Conflict, and trying again may make it worse. Catch `db.Conflict` alone."
-    for error in (TimeoutError("no answer from the database"), ValueError("the title is empty")):
-        for place in ("read", "save", "change"):
-            db = _Versions(trial)
-            before, change = copy.deepcopy(db.article), db.change()
-            calls: list[str] = []
-
-            def fails(
-                *_: Any, error: Exception = error, calls: list[str] = calls, **__: Any
-            ) -> Any:
-                calls.append("called")
-                if len(calls) > _MOST_SAVES:
-                    raise EndlessRetry(f"was tried {_MOST_SAVES} times.")
-                raise error
-
-            if place == "change":
-                change = trial.named("change", fails)
-            else:
-                setattr(db, place, fails)
-            what = "`change`" if place == "change" else f"`db.{place}`"
-            _comes_out(trial, error, functools.partial(trial.call, db, db.id, change), what, why)
-            trial.require(
-                len(calls) == 1,
-                f"{what} raised {type(error).__name__}, and was called {len(calls)} times: {why}",
-            )
-            trial.equal(db.article, before, f"the article after {what} has raised")
-
+# It registers itself on the outline above, and imports it: it cannot be imported earlier.
+from labkit.course.lessons import writing_behind  # noqa: E402, F401  isort: skip
 
 # -- how long may it live ------------------------------------------------------------------------
 
@@ -953,386 +1375,9 @@ def _refuses_nonsense(trial: Trial) -> None:
         )
 
 
-# -- tags ----------------------------------------------------------------------------------------
+# -- views of comments -----------------------------------------------------------------------------
 
-tag_cache = outline.exercise(
-    "tag_cache",
-    "One command drops them all",
-    hints=(
-        "A drop must not look for the values: let the values look whether they were dropped. Each "
-        "tag has a generation, each value remembers those that it was loaded under, and `read` "
-        "gets the value and the generations of now with one MGET.",
-        "Make a generation of `uuid.uuid4().hex` where none is, with `nx=True`, and ask again what "
-        "stands there, since another reader may have been quicker. Do that before `load()`, and "
-        "store the value with what you read then. A missing generation counts for nothing, so "
-        "`drop` may simply delete it.",
-        "`text, *now = r.mget([key, *names])`. If there is a text, it has `value` and "
-        "`generations`: return the value if `None not in now` and `generations == now`. If None is "
-        "in `now`: on one pipeline a `set(name, uuid4().hex, nx=True)` for each name and an "
-        "`mget(names)`, whose last reply is the new `now`. Then `value = load()` and "
-        "`r.set(key, json.dumps({...}), ex=300)`. `drop` is `r.delete(f'news:tag:{tag}')`.",
-    ),
-)
-
-_TAGGED_SECONDS = 300
-
-
-def _tag(tag: str) -> str:
-    return f"news:tag:{tag}"
-
-
-class _Tagged:
-    """What the answer makes: two functions, whose commands and loads are counted.
-
-    Attributes:
-        loads: How often `load` ran.
-        log: What the last call sent.
-        in_load: What happens while `load` runs.
-    """
-
-    def __init__(self, trial: Trial, client: redis.Redis | None = None) -> None:
-        self._trial = trial
-        self._client = client or trial.client
-        made = trial.call(self._client)
-        if type(made) not in (tuple, list) or len(made) != 2 or not all(map(callable, made)):
-            trial.fail(
-                f"Your function returned {made!r:.80}; expected two functions: `return read, drop`."
-            )
-        self._read, self._drop = made
-        self.loads = 0
-        self.log = CommandLog(self._client)
-        self.in_load: Callable[[], object] = _nothing
-
-    def read(
-        self,
-        key: str,
-        tags: Sequence[str],
-        answer: object,
-        before: Callable[[int], None] | None = None,
-    ) -> Any:
-        """Read a value; `answer` is what `load` returns, or raises where it is an error."""
-
-        def load() -> Any:
-            self.loads += 1
-            self.in_load()
-            if isinstance(answer, Exception):
-                raise answer
-            return copy.deepcopy(answer)
-
-        shown = f"read({key!r}, {[*tags]!r}, load)"
-        return self._use(shown, functools.partial(self._read, key, [*tags], load), before)
-
-    def drop(self, tag: str) -> None:
-        """Drop a tag."""
-        self._use(f"drop({tag!r})", functools.partial(self._drop, tag))
-
-    def hits(self, key: str, tags: Sequence[str], value: object) -> bool:
-        """Whether a read answers this value, without a load."""
-        loads = self.loads
-        return bool(self.read(key, tags, "loaded anew") == value) and self.loads == loads
-
-    def _use(
-        self,
-        shown: str,
-        function: Callable[[], Any],
-        before: Callable[[int], None] | None = None,
-    ) -> Any:
-        def awake(trip: int) -> None:
-            if trip > 50:
-                raise EndlessRetry("went to Redis 50 times in one call.")
-            if before is not None:
-                before(trip)
-
-        self.log = CommandLog(self._client, before=awake)
-        try:
-            with self.log:
-                return function()
-        except (KeyboardInterrupt, PowerCut):
-            raise
-        except BaseException as error:
-            what = f"{type(error).__name__}: {error}".removesuffix(": ")
-            raise AnswerRaised(f"`{shown}` raised {what}.") from error
-
-
-def _tagged_key(trial: Trial) -> str:
-    return f"news:page:{trial.word()}"
-
-
-@tag_cache.check("loads once, keeps it for 300 seconds; a hit is one round trip", points=1)
-def _keeps_tagged(trial: Trial) -> None:
-    cache = _Tagged(trial)
-    cache.read(_tagged_key(trial), trial.words(2), "a value")  # teaches the server its scripts
-    values: list[tuple[object, list[str]]] = [
-        ({"title": trial.word(), "tags": trial.words(2)}, trial.words(3)),
-        (None, trial.words(1)),
-        (0, trial.words(2)),
-        ("", []),
-    ]
-    for value, tags in values:
-        trial.reset()
-        cache.loads = 0
-        key = _tagged_key(trial)
-        trial.equal(cache.read(key, tags, value), value, "what a miss answered")
-        trial.equal(cache.loads, 1, "how often `load` ran")
-        miss = cache.log.round_trips
-        others = {*trial.client.scan_iter()} - {key, *map(_tag, tags)}
-        trial.require(
-            not others,
-            f"Besides {key} and the generations under news:tag:<tag> your function keeps "
-            f"{', '.join(sorted(others)[:3])}: a list of what carries a tag grows with it, and is "
-            "wrong as soon as one of the two is evicted.",
-        )
-        _lives(trial, key, _TAGGED_SECONDS)
-        got = cache.read(key, tags, "loaded anew")
-        trial.require(
-            cache.loads == 1,
-            f"{value!r:.60} was stored under {key} with the tags {tags}, nothing was dropped, and "
-            "the next read loaded again.",
-        )
-        trial.equal(got, value, "what a hit answered")
-        hit = cache.log.round_trips
-        trial.require(
-            hit > 0,
-            "A hit asked Redis nothing: another process may have dropped a tag since the last one.",
-        )
-        trial.require(
-            hit == 1,
-            f"A hit made {hit} round trips: {', '.join(cache.log.names)}. Get the value and the "
-            "generations of its tags with one MGET.",
-        )
-        trial.require(
-            miss <= 3,
-            f"A miss made {miss} round trips; three are enough, however many tags there are: look, "
-            "make the generations that are missing, store.",
-        )
-    _fails_to_load(trial, cache)
-    _never_without_end(trial, cache)
-
-
-def _fails_to_load(trial: Trial, cache: _Tagged) -> None:
-    key, error = _tagged_key(trial), OSError("the database is away")
-    _comes_out(
-        trial,
-        error,
-        lambda: cache.read(key, trial.words(2), error),
-        "`load`",
-        "an error of the database has to reach the caller.",
-    )
-    trial.require(not trial.client.exists(key), f"`load` raised, and {key} is stored.")
-
-
-def _never_without_end(trial: Trial, cache: _Tagged) -> None:
-    """Demand that no crash leaves a value without its time to live."""
-    key, tags = _tagged_key(trial), trial.words(2)
-
-    def cut(trip: int) -> None:
-        if trip > trips:
-            raise PowerCut
-
-    for trips in range(1, 8):
-        trial.reset()
-        with contextlib.suppress(PowerCut):
-            cache.read(key, tags, "a value", cut)
-        trial.require(
-            trial.client.ttl(key) != -1,
-            f"Your program was stopped after {trips} of its round trips, and {key} is there "
-            "without a time to live: pass `ex=300` to SET.",
-        )
-
-
-@tag_cache.check("a drop reaches every value with the tag, and no other", points=1)
-def _drops_tagged(trial: Trial) -> None:
-    cache = _Tagged(trial)
-    a, b, c = trial.words(3)
-    carried = {_tagged_key(trial): tags for tags in ([a], [b], [a, b], [b, c], [c, b, a], [])}
-    for key, tags in carried.items():
-        cache.read(key, tags, f"first of {key}")
-    for tag in (a, b, c, b):
-        cache.drop(tag)
-        for key, tags in carried.items():
-            before = cache.loads
-            got = cache.read(key, tags, f"{key} after {tag} {before}")
-            loaded = cache.loads > before
-            trial.require(
-                loaded or tag not in tags,
-                f"{tag!r} was dropped, and a value with the tags {tags} was answered as before. It "
-                "counts only if each of its generations is still the one it was loaded under.",
-            )
-            trial.require(
-                not loaded or tag in tags,
-                f"{tag!r} was dropped, and a value with the tags {tags} was loaded again: only "
-                "those with the tag are old.",
-            )
-            if loaded:
-                trial.equal(got, f"{key} after {tag} {before}", "what a read after a drop answered")
-
-
-@tag_cache.check("a drop is one command on one key, however many values there are", points=1)
-def _drops_at_once(trial: Trial) -> None:
-    cache = _Tagged(trial)
-    tag = trial.word()
-    for count in (1, trial.rng.randrange(40, 60)):
-        trial.reset()
-        keys = [f"news:page:{number}" for number in range(count)]
-        for key in keys:
-            cache.read(key, [tag], "a value")
-        before = trial.client.dbsize()
-        cache.drop(tag)
-        sent = list(cache.log)
-        trial.require(bool(sent), "`drop` sends nothing: other processes have to see it too.")
-        trial.require(
-            len(sent) == 1,
-            f"`drop` sent {len(sent)} commands ({', '.join(cache.log.names[:6])}), with the tag on "
-            f"{count} value{'' if count == 1 else 's'}. One is enough, on the generation: the "
-            "values need not be found.",
-        )
-        gone = before - trial.client.dbsize()
-        trial.require(
-            gone <= 1,
-            f"A drop removed {gone} keys: its cost grows with the values that carry the tag. "
-            "Change the generation, and let the values be: they no longer count, and expire.",
-        )
-        trial.require(
-            not cache.hits(keys[-1], [tag], "a value"),
-            f"{tag!r} was dropped, and a value with it was answered as before.",
-        )
-    cache.drop(trial.word(12))
-
-
-@tag_cache.check("what was being loaded during a drop does not count", points=1.5)
-def _drops_what_is_loading(trial: Trial) -> None:
-    cache, rival = _Tagged(trial), _Tagged(trial, trial.another_client())
-    tag, other = trial.words(2)
-    key = _tagged_key(trial)
-    for tags in ([tag], [other, tag]):
-        for known in (True, False):
-            for trip in range(6):
-                trial.reset()
-                if known:
-                    rival.read(f"{key}:else", tags, "another value")
-                _drop_in(trial, cache, rival, key, tags, tag, trip)
-
-
-def _drop_in(
-    trial: Trial,
-    cache: _Tagged,
-    rival: _Tagged,
-    key: str,
-    tags: list[str],
-    tag: str,
-    trip: int,
-) -> None:
-    """Let the rival drop the tag before this trip of a read, or, before trip 0, in its load."""
-    cache.loads = 0
-    dropped_at: int | None = None
-
-    def drop() -> None:
-        nonlocal dropped_at
-        rival.drop(tag)
-        dropped_at = cache.loads
-
-    def before(number: int) -> None:
-        if number == trip:
-            drop()
-
-    cache.in_load = drop if trip == 0 else _nothing
-    got = cache.read(key, tags, "old value", before)
-    cache.in_load = _nothing
-    if dropped_at is None:  # the read had no such trip
-        return
-    trial.equal(got, "old value", "what a read answered whose tag was dropped meanwhile")
-    if dropped_at:
-        trial.require(
-            not cache.hits(key, tags, "old value"),
-            f"{tag!r} was dropped "
-            + ("while `load` ran" if trip == 0 else "between the load and the store")
-            + ", and what had been loaded before counts after it: it stands under the generation "
-            "of after the drop. Read the generations before `load()`, and store those.",
-        )
-        trial.require(
-            cache.hits(key, tags, "loaded anew"),
-            "After a drop that came during a load the value was loaded again, and that one does "
-            "not count either.",
-        )
-
-
-@tag_cache.check("no eviction brings a dropped value back", points=1)
-def _stays_dropped(trial: Trial) -> None:
-    cache = _Tagged(trial)
-    tag, other = trial.words(2)
-    first, second = _tagged_key(trial), _tagged_key(trial)
-    for before, drops, then in itertools.product(
-        (0, 1), (1, 2), ("nothing", "read", "drop", "read and drop")
-    ):
-        trial.reset()
-        for _ in range(before):  # the drop makes the generation, where it makes one
-            cache.drop(tag)
-        for key in (first, second):
-            cache.read(key, [other, tag], "old value")
-        for _ in range(drops):
-            cache.drop(tag)
-        trial.client.delete(_tag(tag))
-        if "read" in then:
-            cache.read(first, [other, tag], "new value")
-        if "drop" in then:
-            cache.drop(tag)
-        trial.require(
-            not cache.hits(second, [other, tag], "old value"),
-            f"{tag!r} was dropped, and then Redis evicted {_tag(tag)}"
-            + ("" if then == "nothing" else f" (and there was a {then})")
-            + ": a value from before the drop counts again. No value may count under a "
-            "generation that is missing, and a new generation has to be one that never was: a "
-            "random one, not a count from 0.",
-        )
-    trial.reset()
-    cache.read(first, [tag], "old value")
-    trial.client.delete(_tag(tag))
-    cache.read(first, [tag], "new value")
-    trial.require(
-        cache.hits(first, [tag], cache.read(first, [tag], "newer value")),
-        f"Redis evicted {_tag(tag)}, and since then nothing with the tag {tag!r} is kept: make a "
-        "new generation where none is.",
-    )
-
-
-@tag_cache.check("two readers at once keep what both have loaded", points=0.5)
-def _keeps_both(trial: Trial) -> None:
-    cache, rival = _Tagged(trial), _Tagged(trial, trial.another_client())
-    tags = trial.words(2)
-    mine, theirs = _tagged_key(trial), _tagged_key(trial)
-    for trip in range(6):
-        trial.reset()
-
-        def read() -> None:
-            rival.read(theirs, tags, "theirs")
-
-        def before(number: int, trip: int = trip) -> None:
-            if number == trip:
-                read()
-
-        cache.in_load = read if trip == 0 else _nothing
-        cache.read(mine, tags, "mine", before)
-        cache.in_load = _nothing
-        if rival.loads == 0 or not trial.client.exists(theirs):
-            continue
-        trial.require(
-            rival.hits(theirs, tags, "theirs"),
-            "Another reader made a generation and stored a value under it, while your function was "
-            "about to make one. Yours came over it, and their value does not count: make it with "
-            "`nx=True`.",
-        )
-        trial.require(
-            cache.hits(mine, tags, "mine"),
-            "Another reader was quicker to make a generation, and your value was stored under "
-            "another one that nobody has: after `nx=True` read what stands there.",
-        )
-    trial.require(cache.loads > 0, "`load` was never called.")
-
-
-# -- write-behind and views, whose exercises come before the quiz ---------------------------------
-
-# They register themselves on the outline above, and import it: they cannot be imported earlier.
-from labkit.course.lessons import writing_behind  # noqa: E402, F401  isort: skip
+# They register themselves as well.
 from labkit.course.lessons import comment_views  # noqa: E402, F401  isort: skip
 
 # -- quiz ----------------------------------------------------------------------------------------
@@ -1438,7 +1483,7 @@ choose_write = outline.quiz(
         "For each: who comes between two steps, what does a crash after each leave, and who finds "
         "out?",
         "q1 and q8 are about two writers, q2 and q3 about crashes, q4 about what a sync promises, "
-        "q5 and q6 about generations. For q7, think of what corrects an article, and when.",
+        "q5 and q6 about generations. For q7, think of which one is likelier to change soon.",
         "q3 is `write_through`, q5 and q6 are `tag_cache`, q7 is `ttl_for`, q8 is "
         "`edit_with_version`: the exercises of this lesson do what is right. For q4, look at the "
         "name of the setting.",

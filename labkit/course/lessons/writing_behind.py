@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import redis
+
 from labkit.course.exercise import AnswerRaised
 from labkit.course.lessons.lesson_07_write_strategies import outline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import redis
 
     from labkit.course.exercise import Trial
 
@@ -44,12 +44,20 @@ def _draft(number: int) -> str:
     return f"news:draft:{number}"
 
 
+_AWKWARD = ("It's late", 'He said "late"', "C:\\new\nline", "[[Fähre]]", "']] return 1 --", "{} %s")
+
+
 @acknowledge.check("the write waits in the stream, and readers get the new text", points=1)
 def _is_there(trial: Trial) -> None:
     client = trial.another_client()
-    for _ in range(3):
-        number, text = trial.rng.randrange(1, 10_000), trial.word(12)
-        got = trial.call(trial.client, number, text, 10)
+    for text in (trial.word(12), *trial.rng.sample(_AWKWARD, len(_AWKWARD))):
+        number = trial.rng.randrange(1, 10_000)
+        with trial.explain(
+            redis.ResponseError,
+            "The server could not run the script. Texts belong in its arguments, ARGV, and not in "
+            "its source; numbers among them come as texts, so compare with `tonumber(ARGV[3])`.",
+        ):
+            got = trial.call(trial.client, number, text, 10)
         entries = _entries(client)
         trial.require(bool(entries), f"Nothing stands in {_STREAM}: add the write with XADD.")
         trial.equal(
@@ -60,7 +68,13 @@ def _is_there(trial: Trial) -> None:
         )
         trial.equal(got, entries[-1][0], advice="The id of the entry is the receipt.")
         trial.equal(client.get(_draft(number)), text, f"what stands under {_draft(number)}")
-    trial.equal(len(_entries(client)), 3, "the length of the stream after three writes")
+        trial.require(
+            client.ttl(_draft(number)) == -1,
+            f"{_draft(number)} has a time to live: the readers' text is gone while the write still "
+            "waits, and they get the old one. Store it without.",
+        )
+    writes = len(_AWKWARD) + 1
+    trial.equal(len(_entries(client)), writes, f"the length of the stream after {writes} writes")
 
 
 @acknowledge.check("both are there, or neither: one step", points=1)
@@ -222,7 +236,10 @@ def _applies(trial: Trial) -> None:
     got = queue.run(20)
     trial.require(bool(queue.db.applied), "The database got nothing: call `db.apply`.")
     trial.equal(
-        queue.db.texts, expected, "the database's drafts", advice="Ids are whole numbers there."
+        queue.db.texts,
+        expected,
+        "the database's drafts, after the first 20 of 30 writes",
+        advice="Of each draft the latest of these counts, and ids are whole numbers.",
     )
     trial.require(
         len(queue.db.applied) == len(expected),
@@ -240,6 +257,7 @@ def _applies(trial: Trial) -> None:
         [entry for entry, _ in _entries(queue.client)],
         [entry for entry, _ in entries[20:]],
         "what still waits after `count=20` of 30",
+        advice="Read that many from the front, and remove those, by their ids.",
     )
     trial.equal(got, 20, advice="Answer how many entries were removed.")
     queue.run(20)

@@ -88,3 +88,21 @@ def trims_the_oldest_away(r, number, text, most):
     return redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[3], '*', 'id', ARGV[1], 'text', ARGV[2])
     """
     return run(r, script, number, text, most)
+
+
+@wrong(says="Texts belong in its arguments")
+def writes_the_text_into_the_script(r, number, text, most):
+    script = SCRIPT.replace("ARGV[2]", f"'{text}'")
+    return run(r, script, number, text, most)
+
+
+@wrong(says="compare with `tonumber(ARGV[3])`")
+def compares_a_number_with_a_text(r, number, text, most):
+    return run(r, SCRIPT.replace("tonumber(ARGV[3])", "ARGV[3]"), number, text, most)
+
+
+@wrong(says="has a time to live: the readers' text is gone")
+def lets_the_text_expire(r, number, text, most):
+    return run(
+        r, SCRIPT.replace("ARGV[2])\nreturn", "ARGV[2], 'EX', 30)\nreturn"), number, text, most
+    )

@@ -72,7 +72,7 @@ def reads_from_the_back(r, db, count):
     return r.xdel(STREAM, *[entry for entry, _ in entries])
 
 
-@wrong(says="Ids are whole numbers there")
+@wrong(says="ids are whole numbers")
 def hands_over_texts_as_ids(r, db, count):
     entries = r.xrange(STREAM, count=count)
     for number, (text, entry) in latest_of(entries).items():

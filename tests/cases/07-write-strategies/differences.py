@@ -1,3 +1,5 @@
+import re
+
 from tests.cases import right, wrong
 
 
@@ -23,7 +25,7 @@ def compare(sets, count, comments, *, hidden=False, ghosts=True, scores=True, or
                 told.append(f"{name}: {number} should not be there")
             elif scores and found[number] != expected[number]:
                 told.append(
-                    f"{name}: {number} has {found[number]:g}, expected {expected[number]:g}"
+                    f"{name}: {number} has {found[number]:.15g}, expected {expected[number]:.15g}"
                 )
     if count != len(shown):
         told.append(f"count: {count}, expected {len(shown)}")
@@ -94,3 +96,19 @@ def takes_a_missing_count_for_right(r, article, comments):
     shown = sum(not comment["hidden"] for comment in comments)
     sets = {"best": dict(best), "newest": dict(newest)}
     return compare(sets, shown if count is None else int(count), comments)
+
+
+@wrong(says="Your function leaves news:checked behind")
+def notes_that_it_was_here(r, article, comments):
+    told = compare(*fetch(r, article), comments)
+    r.set("news:checked", len(told))
+    return told
+
+
+@wrong(says="Compare the figures too")
+def rounds_the_times(r, article, comments):
+    rounded = (
+        re.sub(r"\d{7,}", lambda found: f"{int(found[0]):g}", told)
+        for told in compare(*fetch(r, article), comments)
+    )
+    return [*rounded]

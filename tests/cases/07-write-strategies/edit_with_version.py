@@ -312,3 +312,16 @@ def takes_every_change_for_one_in_place(db, article_id, change, attempts=5):
             if attempt == attempts - 1:
                 raise
     return None
+
+
+@wrong(says="Your function raised a Conflict of its own")
+def raises_a_conflict_of_its_own(db, article_id, change, attempts=5):
+    for _ in range(attempts):
+        article, version = db.read(article_id)
+        edited = change(article)
+        try:
+            db.save(article_id, edited, if_version=version)
+        except db.Conflict:
+            continue
+        return edited
+    raise db.Conflict(f"{attempts} attempts were not enough.")

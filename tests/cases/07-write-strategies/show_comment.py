@@ -1,3 +1,8 @@
+import contextlib
+import re
+
+import redis
+
 from tests.cases import right, wrong
 
 SCRIPT = """
@@ -31,32 +36,78 @@ def one_script(r, comment):
     run(r, SCRIPT, comment)
 
 
+def try_to_watch(r, comment, watched=0):
+    state, best, newest, count = keys = keys_of(comment)
+    with r.pipeline(transaction=True) as pipe:
+        pipe.watch(keys[watched])
+        version, shown = pipe.hmget(state, "version", "shown")
+        if version is not None and int(version) >= comment["version"]:
+            return
+        pipe.multi()
+        if comment["hidden"]:
+            pipe.zrem(best, comment["id"])
+            pipe.zrem(newest, comment["id"])
+        else:
+            pipe.zadd(best, {comment["id"]: comment["score"]})
+            pipe.zadd(newest, {comment["id"]: comment["posted_at"]})
+        pipe.incrby(count, (not comment["hidden"]) - (shown == "1"))
+        shown = "0" if comment["hidden"] else "1"
+        pipe.hset(state, mapping={"version": comment["version"], "shown": shown})
+        pipe.execute()
+
+
+def until_it_succeeds(r, comment, watched=0):
+    while True:
+        try:
+            return try_to_watch(r, comment, watched)
+        except redis.WatchError:
+            continue
+
+
 @right
 def watch_and_multi(r, comment):
-    import redis
+    until_it_succeeds(r, comment)
 
-    state, best, newest, count = keys_of(comment)
-    while True:
-        with r.pipeline(transaction=True) as pipe:
-            try:
-                pipe.watch(state)
-                version, shown = pipe.hmget(state, "version", "shown")
-                if version is not None and int(version) >= comment["version"]:
-                    return
-                pipe.multi()
-                if comment["hidden"]:
-                    pipe.zrem(best, comment["id"])
-                    pipe.zrem(newest, comment["id"])
-                else:
-                    pipe.zadd(best, {comment["id"]: comment["score"]})
-                    pipe.zadd(newest, {comment["id"]: comment["posted_at"]})
-                pipe.incrby(count, (not comment["hidden"]) - (shown == "1"))
-                shown = "0" if comment["hidden"] else "1"
-                pipe.hset(state, mapping={"version": comment["version"], "shown": shown})
-                pipe.execute()
-                return
-            except redis.WatchError:
-                continue
+
+@wrong(says="WATCH of the hash")
+def watches_the_set_and_not_the_hash(r, comment):
+    until_it_succeeds(r, comment, watched=1)
+
+
+@wrong(says="WATCH of the hash")
+def watches_the_count_and_not_the_hash(r, comment):
+    until_it_succeeds(r, comment, watched=3)
+
+
+@wrong(says="Look and write in one step")
+def counts_the_set_in_a_second_trip(r, comment):
+    run(r, re.sub(r"redis.call\('(DECR|INCR)BY', KEYS\[4\], (.*)\)\n", r"\2\n", SCRIPT), comment)
+    _, best, _, count = keys_of(comment)
+    r.set(count, r.zcard(best))
+
+
+@right
+def a_registered_script(r, comment):
+    hidden = "1" if comment["hidden"] else "0"
+    arguments = [comment["version"], hidden, comment["score"], comment["posted_at"]]
+    r.register_script(SCRIPT)(keys=keys_of(comment), args=[comment["id"], *arguments])
+
+
+@wrong(says="from the beginning again after a WatchError")
+def gives_up_when_somebody_came_in_between(r, comment):
+    with contextlib.suppress(redis.WatchError):
+        try_to_watch(r, comment)
+
+
+@wrong(says="The version is part of that step")
+def stores_the_version_in_a_second_trip(r, comment):
+    run(r, SCRIPT.replace("redis.call('HSET', KEYS[1], 'version', ARGV[2])", ""), comment)
+    r.hset(keys_of(comment)[0], "version", comment["version"])
+
+
+@wrong(says="changes nothing. Compare versions as numbers")
+def applies_another_state_of_the_same_version(r, comment):
+    run(r, SCRIPT.replace(">=", ">"), comment)
 
 
 @wrong(says="The count changes only when a comment comes into the sets or leaves them")
@@ -126,3 +177,16 @@ def counts_the_set_anew_from_every_comment(r, comment):
 def reads_the_whole_view(r, comment):
     run(r, SCRIPT, comment)
     r.zrange(keys_of(comment)[1], 0, -1)
+
+
+@wrong(says="reads the view, which grows")
+def reads_the_whole_view_in_its_script(r, comment):
+    run(r, "local before = #redis.call('ZRANGE', KEYS[2], 0, -1)" + SCRIPT, comment)
+
+
+@wrong(says="reads the view, which grows")
+def registers_a_script_that_reads_the_whole_view(r, comment):
+    hidden = "1" if comment["hidden"] else "0"
+    arguments = [comment["version"], hidden, comment["score"], comment["posted_at"]]
+    script = r.register_script('redis.call("zrange", KEYS[2], 0, -1)' + SCRIPT)
+    script(keys=keys_of(comment), args=[comment["id"], *arguments])

@@ -54,14 +54,14 @@ def sets_a_new_random_generation(r):
         if missing:
             pipe = r.pipeline()
             for name in missing:
-                pipe.set(name, token(), nx=True, ex=3600)
+                pipe.set(name, token(), nx=True)
             pipe.mget(names)
             now = pipe.execute()[-1]
         value = load()
         r.setex(key, 300, envelope(value, now))
         return value
 
-    return [read, lambda tag: r.set(generation_of(tag), token(), ex=3600)]
+    return [read, lambda tag: r.set(generation_of(tag), token())]
 
 
 @right
@@ -501,3 +501,37 @@ def remembers_generations_in_the_process(r):
         drop(tag)
 
     return with_a_copy, drop_here
+
+
+def in_the_usual_way(r, generation, **how):
+    def read(key, tags, load):
+        names = [generation_of(tag) for tag in tags]
+        text, *now = r.mget([key, *names])
+        entry = json.loads(text) if text else None
+        if entry and None not in now and entry["generations"] == now:
+            return entry["value"]
+        if None in now:
+            pipe = r.pipeline()
+            for name in names:
+                pipe.set(name, generation(), nx=True, **how)
+            now = pipe.mget(names).execute()[-1]
+        value = load()
+        r.set(key, envelope(value, now), ex=300)
+        return value
+
+    return read, lambda tag: r.delete(generation_of(tag))
+
+
+@right
+def generations_of_the_moment(r):
+    return in_the_usual_way(r, time.time_ns)
+
+
+@wrong(says="one that was there before, or so short that it will be again")
+def draws_one_of_a_thousand(r):
+    return in_the_usual_way(r, lambda: random.randint(1, 1000))
+
+
+@wrong(says="A generation has a time to live")
+def lets_generations_expire(r):
+    return in_the_usual_way(r, token, ex=300)

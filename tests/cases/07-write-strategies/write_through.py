@@ -319,3 +319,39 @@ def deletes_the_mark_before_the_article(r, db, article_id, article, ttl):
         r.set(key_of(article_id), text, ex=ttl)
     except redis.RedisError:
         pass
+
+
+@wrong(says="The last SET raised Cancelled")
+def passes_over_every_error_at_the_end(r, db, article_id, article, ttl):
+    text = json.dumps(article)
+    r.set(key_of(article_id), WRITING, ex=30)
+    db.save(article_id, article)
+    with contextlib.suppress(BaseException):
+        r.set(key_of(article_id), text, ex=ttl)
+
+
+@wrong(says="The last SET raised RuntimeError")
+def passes_over_every_exception_at_the_end(r, db, article_id, article, ttl):
+    text = json.dumps(article)
+    r.set(key_of(article_id), WRITING, ex=30)
+    db.save(article_id, article)
+    with contextlib.suppress(Exception):
+        r.set(key_of(article_id), text, ex=ttl)
+
+
+@wrong(says="`db.save` raised ConnectionError")
+def takes_the_database_for_the_cache(r, db, article_id, article, ttl):
+    text = json.dumps(article)
+    r.set(key_of(article_id), WRITING, ex=30)
+    with contextlib.suppress(redis.RedisError):
+        db.save(article_id, article)
+        r.set(key_of(article_id), text, ex=ttl)
+
+
+@wrong(says="held while the database was being written")
+def marks_in_quotes(r, db, article_id, article, ttl):
+    text = json.dumps(article)
+    r.set(key_of(article_id), json.dumps(WRITING), ex=30)
+    db.save(article_id, article)
+    with contextlib.suppress(redis.RedisError):
+        r.set(key_of(article_id), text, ex=ttl)
