@@ -805,6 +805,10 @@ def _drops_at_once(trial: Trial) -> None:
             not cache.hits(keys[-1], [tag], "a value"),
             f"{tag!r} was dropped, and a value with it was answered as before.",
         )
+        trial.require(
+            trial.client.ttl(_tag(tag)) in (-2, -1),
+            f"`drop` leaves {_tag(tag)} with a time to live: with it goes every value under it.",
+        )
     cache.drop(trial.word(12))
 
 
@@ -908,7 +912,7 @@ def _stays_dropped(trial: Trial) -> None:
         cache.read(first, [tag], "a value")
         seen.add(trial.client.get(_tag(tag)))
         trial.require(
-            len(seen) == count and min(map(len, map(str, seen))) >= _SHORTEST_GENERATION,
+            len(seen) == count and max(map(len, map(str, seen))) >= _SHORTEST_GENERATION,
             f"Of {count} generations that your function made, the last one is "
             f"{trial.client.get(_tag(tag))!r}: one that was there before, or so short that it will "
             "be again. `uuid.uuid4().hex` is not.",
@@ -1294,6 +1298,9 @@ _TTL_MISTAKES: Mapping[str, Callable[[float, float], float]] = {
     "Your answer multiplies with the reads themselves; it is their logarithm.": (
         lambda reads, age: age / 10 * (1 + reads)
     ),
+    "The fraction of the age is dropped in your answer: round once, at the end.": (
+        lambda reads, age: _share(reads, int(age))
+    ),
     "Round down: your answer rounds to the nearest number.": (
         lambda reads, age: round(_share(reads, age))
     ),
@@ -1307,22 +1314,24 @@ _TTL_MISTAKES: Mapping[str, Callable[[float, float], float]] = {
 @ttl_for.check("a tenth of the age, and longer for what is read often", points=1)
 def _follows_ttl_formula(trial: Trial) -> None:
     rng = trial.rng
-    tried: list[tuple[int, int, int]] = []
+    tried: list[tuple[int, float, int]] = []
     for _ in range(100):
         reads, age = rng.choice([0, 9, rng.randrange(1, 10_000)]), rng.randrange(1_000, 10**7)
         tried.append((reads, age, _lifetime(trial, reads, age, 1, 10**12)))
+    fine = 5 * rng.randrange(1_000, 10_000) + 2.75  # its fraction makes a second, with 999 reads
+    tried.append((999, fine, _lifetime(trial, 999, fine, 1, 10**12)))
     wrong = [row for row in tried if row[2] not in _roundings(_share(*row[:2]))]
     if not wrong:
         return
-    reads, age, got = wrong[0]
+    reads, seconds, got = wrong[0]
     whose = (
         advice
         for advice, mistake in _TTL_MISTAKES.items()
         if all(max(1, row[2]) in _roundings(max(1, mistake(*row[:2]))) for row in tried)
     )
     trial.fail(
-        f"`ttl_for({reads}, {age}, 1, {10**12})` returned {got}: a tenth of the age, times "
-        f"1 + log10(1 + {reads}), is {_share(reads, age):.3f}. {next(whose, '')}".rstrip()
+        f"`ttl_for({reads}, {seconds}, 1, {10**12})` returned {got}: a tenth of the age, times "
+        f"1 + log10(1 + {reads}), is {_share(reads, seconds):.3f}. {next(whose, '')}".rstrip()
     )
 
 

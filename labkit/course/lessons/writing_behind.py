@@ -44,7 +44,16 @@ def _draft(number: int) -> str:
     return f"news:draft:{number}"
 
 
-_AWKWARD = ("It's late", 'He said "late"', "C:\\new\nline", "[[Fähre]]", "']] return 1 --", "{} %s")
+_AWKWARD = (
+    "It's late",
+    'He said "late"',
+    "C:\\new\nline",
+    "[[Fähre]]",
+    "']] return 1 --",
+    "{} %s",
+    "\x1b[1m",
+    "\r\n two",
+)
 
 
 @acknowledge.check("the write waits in the stream, and readers get the new text", points=1)

@@ -106,3 +106,8 @@ def lets_the_text_expire(r, number, text, most):
     return run(
         r, SCRIPT.replace("ARGV[2])\nreturn", "ARGV[2], 'EX', 30)\nreturn"), number, text, most
     )
+
+
+@wrong(says="the newest entry of news:writes")
+def writes_the_text_as_python_would(r, number, text, most):
+    return run(r, SCRIPT.replace("ARGV[2]", repr(text)), number, text, most)

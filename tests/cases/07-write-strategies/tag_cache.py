@@ -268,7 +268,7 @@ def a_hash_for_each_value(r):
         return value
 
     def drop(tag):
-        r.set(generation_of(tag), time.time_ns(), ex=86_400)
+        r.set(generation_of(tag), time.time_ns())
 
     return read, drop
 
@@ -535,3 +535,9 @@ def draws_one_of_a_thousand(r):
 @wrong(says="A generation has a time to live")
 def lets_generations_expire(r):
     return in_the_usual_way(r, token, ex=300)
+
+
+@wrong(says="leaves news:tag:")
+def lets_a_dropped_generation_expire(r):
+    read, _ = in_the_usual_way(r, token)
+    return read, lambda tag: r.set(generation_of(tag), token(), ex=300)

@@ -210,3 +210,13 @@ def refuses_0(reads_last_hour, seconds_since_change, least=30, most=86_400):
         raise ValueError("nothing to go by")
     share = seconds_since_change / 10 * (1 + math.log10(1 + reads_last_hour))
     return int(max(least, min(most, share)))
+
+
+@wrong(says="The fraction of the age is dropped")
+def drops_the_fraction_of_the_age(reads_last_hour, seconds_since_change, least=30, most=86_400):
+    if not reads_last_hour >= 0 or not seconds_since_change >= 0 or not 1 <= least <= most:
+        raise ValueError("no")
+    if seconds_since_change == math.inf:
+        return most
+    share = int(seconds_since_change) / 10 * (1 + math.log10(1 + reads_last_hour))
+    return int(max(least, min(most, share)))
