@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from labkit.calls import scripts_of, send
 from labkit.leaderboard import bulk
 from labkit.leaderboard.events import Event, Tail, TopChange, TopTail
 from labkit.leaderboard.operations import (
@@ -19,13 +20,13 @@ from labkit.leaderboard.operations import (
     rank_history,
     stored_settings,
 )
-from labkit.leaderboard.scripts import Call, scripts_of, send
 from labkit.leaderboard.settings import Settings, SettingsOptions, Ties
 
 if TYPE_CHECKING:
     from labkit.clock import Clock
     from labkit.leaderboard.bulk import Loaded
     from labkit.leaderboard.results import Entry, Group, Metadata, Page, Score, Submission
+    from labkit.leaderboard.scripts import Call
     from labkit.leaderboard.windows import Moment, Period
 
 T = TypeVar("T")

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from labkit.calls import scripts_of, send, send_async
 from labkit.leaderboard.operations import Writes, check_count
-from labkit.leaderboard.scripts import Call, scripts_of, send, send_async
 from labkit.leaderboard.windows import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from labkit.leaderboard.scripts import Call
 
 _LARGEST_CHUNK = 3000
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from labkit.calls import text
 from labkit.clock import duration
-from labkit.leaderboard.operations import Board, Reads, text
 from labkit.leaderboard.results import Entry, Outcome
 from labkit.leaderboard.scripts import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from labkit.leaderboard.operations import Board, Reads
 
 SLICE = 1.0
 """Seconds that one blocking read waits at most, so that `close` is noticed."""

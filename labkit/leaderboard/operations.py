@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgspec
 
+from labkit.calls import text
 from labkit.clock import duration
 from labkit.leaderboard.cursor import Cursor, SignedCursor
 from labkit.leaderboard.errors import (
@@ -57,11 +58,6 @@ _LONGEST_MEMBER = 512
 _LONGEST_KEY = 256
 _SHORTEST_SNAPSHOT = 0.001
 _OUTCOMES = {"small": "too small"}
-
-
-def text(value: Any) -> str:
-    """A reply's text, from a client that decodes and from one that does not."""
-    return value.decode() if isinstance(value, bytes) else cast("str", value)
 
 
 def check_member(member: Any) -> str:
