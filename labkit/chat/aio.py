@@ -170,7 +170,6 @@ class AsyncListener:
                 except LOST:
                     if not self._ready.is_set():
                         raise
-                    self.reconnects += failures == 0
                     await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                     failures += 1
         except asyncio.CancelledError:
@@ -200,7 +199,8 @@ class AsyncListener:
             return
         self._silent = 0.0
         if message["type"].endswith("subscribe"):
-            # At first, and whenever redis-py has connected anew by itself.
+            # At first, and after each connection, also where redis-py has made it by itself.
+            self.reconnects += self._ready.is_set()
             await self._catch_up()
             self._ready.set()
             return

@@ -158,7 +158,6 @@ class Listener:
                 except LOST:
                     if not self._ready.is_set():
                         raise
-                    self.reconnects += failures == 0
                     self._closing.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                     failures += 1
         except BaseException as error:
@@ -190,7 +189,8 @@ class Listener:
             return
         self._silent = 0.0
         if message["type"].endswith("subscribe"):
-            # At first, and whenever redis-py has connected anew by itself.
+            # At first, and after each connection, also where redis-py has made it by itself.
+            self.reconnects += self._ready.is_set()
             self._catch_up()
             self._ready.set()
             return
