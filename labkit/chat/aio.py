@@ -342,6 +342,12 @@ class AsyncRoom:
         """Who is there, by name."""
         return await self._send(self._calls.who())
 
+    async def delete(self) -> bool:
+        """Remove all that is kept of the room; whether there was something."""
+        await self._send(self._calls.unregister())
+        self._registered = False
+        return await self._send(self._calls.delete())
+
     async def position(self) -> Position:
         """Where the room stands: `listen(after=...)` goes on there."""
         return await self._send(self._calls.position())

@@ -87,6 +87,14 @@ class Calls:
         """Makes the room one that patterns find; before anything happens in it."""
         return Call("SADD", (registry(self.prefix),), (self.name,), lambda _: None)
 
+    def unregister(self) -> Call[None]:
+        """Makes the room one that patterns do not find."""
+        return Call("SREM", (registry(self.prefix),), (self.name,), lambda _: None)
+
+    def delete(self) -> Call[bool]:
+        """Removes what is kept of the room; answers whether there was something."""
+        return Call("UNLINK", self._keys, (), bool)
+
     def say(
         self, member: str, said: str, tab: str | None = None, key: str | None = None
     ) -> Call[int]:

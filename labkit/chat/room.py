@@ -207,6 +207,15 @@ class Room:
         """Who is there, by name."""
         return self._send(self._calls.who())
 
+    def delete(self) -> bool:
+        """Remove all that is kept of the room; whether there was something.
+
+        Those who listen get a `Gap` with the reason "new epoch" when something happens in it again.
+        """
+        self._send(self._calls.unregister())
+        self._registered = False
+        return self._send(self._calls.delete())
+
     def position(self) -> Position:
         """Where the room stands: `listen(after=...)` goes on there."""
         return self._send(self._calls.position())

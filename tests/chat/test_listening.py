@@ -253,3 +253,32 @@ def _is_due(place: Place) -> bool:
     """Whether the one tab is there for its whole time from now on."""
     tabs: Any = place.client.zrange("chat:{lobby}:tabs", 0, -1, withscores=True)
     return [round(due) for _, due in tabs] == [round(1000 * (place.clock() + 0.03))]
+
+
+# --- What the channel does not tell
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listeners ask the stream whenever the channel is silent."""
+    for module in ("aio", "listening"):
+        monkeypatch.setattr(f"labkit.chat.{module}.CHECK", 0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_the_channel_has_lost_is_found_in_the_stream(place: Place) -> None:
+    room, mute = place.room(), place.room()
+    mute._calls.channel = "elsewhere"
+    with room.listen() as listener:
+        mute.say("ada", "the channel does not tell it")
+        assert numbers(take(listener, 1)) == [1]
+        assert listener.reconnects == 0
+
+
+@pytest.mark.usefixtures("impatient")
+def test_whoever_listens_finds_out_that_somebody_is_gone(place: Place) -> None:
+    room = place.room(presence="30s")
+    with room.listen() as listener:
+        room.join("ada")
+        place.clock.advance("30s")
+        assert [type(event).__name__ for event in take(listener, 2)] == ["Joined", "Left"]

@@ -8,6 +8,7 @@ import pytest
 
 from labkit import CommandLog
 from labkit.chat import Closed, Joined, Left, Position, Room, Said, TooFast
+from tests.chat.faces import PATIENCE
 
 if TYPE_CHECKING:
     from tests.chat.conftest import Place
@@ -261,6 +262,20 @@ def test_rooms_have_nothing_in_common(place: Place) -> None:
     assert rooms.names("*.sport") == ["news.sport"]
     with pytest.raises(ValueError, match="a pattern over rooms"):
         rooms.names("[ab]")
+
+
+def test_a_room_can_be_deleted(place: Place) -> None:
+    room = place.room()
+    assert not room.delete()
+    with room.join("ada") as ada, room.listen() as listener:
+        ada.say("hello")
+        assert room.delete()
+        assert place.client.dbsize() == 0
+        assert ada.say("is anybody here?") == 2  # after joining again
+        listener.take(PATIENCE)
+        gap, joined, said = (listener.take(PATIENCE) for _ in range(3))
+        assert (gap.reason, joined.number, said.text) == ("new epoch", 1, "is anybody here?")
+    assert place.rooms().names() == ["lobby"]
 
 
 def test_a_position_can_be_written_down() -> None:
