@@ -188,6 +188,24 @@ def serve_leaderboard(
         _fail(str(error))
 
 
+@serve_app.command("chat")
+def serve_chat(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    redis: RedisURL = None,
+    log_level: LogLevel = "info",
+) -> None:
+    """Serve chat rooms, and a page to chat on."""
+    try:
+        from labkit.chat.api import command
+    except ModuleNotFoundError as error:
+        _miss(error, "api")
+    try:
+        command.run(host=host, port=port, redis=redis, log_level=log_level)
+    except (OSError, CannotConnect) as error:
+        _fail(str(error))
+
+
 @serve_app.command("newsroom")
 def serve_newsroom(
     host: Host = "127.0.0.1",

@@ -212,9 +212,14 @@ def _people(reply: Any) -> list[str]:
     return sorted({person_of(text(session).partition(" ")[2]) for session in reply})
 
 
-def _session(tab: str, member: str) -> str:
-    if not isinstance(tab, str) or not tab.isalnum() or len(tab) > 64:
+def check_tab(tab: str | None) -> None:
+    """The name of a tab is 1 to 64 letters and digits, or None; ValueError otherwise."""
+    if tab is not None and not (isinstance(tab, str) and tab.isalnum() and len(tab) <= 64):
         raise ValueError(f"tab is {tab!r}; expected 1 to 64 letters and digits")
+
+
+def _session(tab: str, member: str) -> str:
+    check_tab(tab)
     return f"{tab} {name_as_json(member)}"
 
 

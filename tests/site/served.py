@@ -1,4 +1,4 @@
-"""The command `labkit serve newsroom`, run as a process."""
+"""A service of `labkit serve`, run as a process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ DEADLINE = 60.0
 
 
 @contextlib.contextmanager
-def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def command(*arguments: str, service: str = "newsroom") -> Iterator[subprocess.Popen[str]]:
     """Serve on a free port; the process is gone when the block is left."""
     options = ["--port", "0", "--log-level", "error", *arguments]
     process = subprocess.Popen(
-        [sys.executable, "-m", "labkit", "serve", "newsroom", *options],
+        [sys.executable, "-m", "labkit", "serve", service, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
