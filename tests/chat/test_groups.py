@@ -51,6 +51,12 @@ def kept(bench: Bench, loop: Loop, request: pytest.FixtureRequest) -> Iterator[C
     connected.close()
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    with LocalServer() as server:
+        yield server
+
+
 def texts(deliveries: list[Delivery]) -> list[str]:
     return [delivery.text for delivery in deliveries]
 
@@ -450,6 +456,26 @@ def test_scripts_that_the_server_forgot_are_sent_again(connected: Connected) -> 
         connected.client.script_flush()
 
 
+@needs_server
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_with_each_protocol(server: LocalServer, protocol: int) -> None:
+    def add(number: int) -> Any:
+        if number == 0:
+            return counted(Group(client, "mail", "senders").take("a", wait="30s"))
+        until(lambda: "xreadgroup" in str(client.client_list()))
+        return group.add("text")
+
+    with connect(server.url, protocol=protocol) as client:
+        client.flushall()
+        group = Group(client, "mail", "senders", claim_after=0, attempts=1)
+        assert in_threads(2, add)[0] == [("text", 1)]
+        assert len(group.pending()) == 1
+        assert group.take("b") == []
+        (letter,) = group.dead()
+        assert group.retry(letter)
+        assert group.done(*group.take("b")) == 1
+
+
 def test_on_a_cluster(cluster_url: str) -> None:
     with connect(cluster_url) as client:
         group = Group(client, "mail", "senders", claim_after=0, attempts=1)
@@ -634,12 +660,6 @@ def test_a_group_does_as_its_model(
 
 
 # --- Processes that are killed
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as server:
-        yield server
 
 
 def hold(url: str, consumer: str) -> None:

@@ -275,6 +275,46 @@ def test_an_async_listener_begins_with_its_first_step(bench: Bench) -> None:
     asyncio.run(main())
 
 
+def test_the_time_without_a_text_counts_from_the_last_one() -> None:
+    class Scripted:
+        def __init__(self) -> None:
+            self.said: list[str] = []
+            self.waits = 0
+
+        def pubsub(self) -> Any:
+            return self
+
+        def subscribe(self, _: str) -> None:
+            self.said.append("subscribe")
+
+        def get_message(self, timeout: float) -> Any:
+            self.waits += 1
+            kind = self.said.pop(0) if self.said else None
+            return kind and {"type": kind, "channel": "chat:{news}:plain", "data": "text"}
+
+        def close(self) -> None:
+            pass
+
+    hub = Scripted()
+    with Channel(hub, "news").listen(timeout=3 * plain.SLICE) as listener:
+        for said, waits in (([], 3), ([], 3), (["message", "message"], 5)):
+            hub.said, hub.waits = said, 0
+            assert list(listener) == ["text"] * (waits - 3)
+            assert hub.waits == waits
+
+
+@pytest.mark.skipif(find_server() is None, reason="there is no Redis or Valkey to start")
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_with_each_protocol(protocol: int) -> None:
+    with (
+        LocalServer() as server,
+        connect(server.url, protocol=protocol) as client,
+        Channel(client, "news.*").listen(pattern=True) as listener,
+    ):
+        assert Channel(client, "news.a").publish("hello") == 1
+        assert (next(listener), listener.source) == ("hello", "news.a")
+
+
 def test_on_a_cluster(cluster_url: str) -> None:
     with connect(cluster_url) as client, Channel(client, "news").listen() as listener:
 
