@@ -378,7 +378,8 @@ def test_another_process_sees_what_was_said(make: Callable[..., Service]) -> Non
     there.get("/articles/17")
     number = say(here)
     assert number in listed(there, "most=1000")
-    assert f'id="comment-{number}"' in there.get("/articles/17").text
+    # Its memory hears of it a moment later.
+    until(lambda: f'id="comment-{number}"' in there.get("/articles/17").text, "the comment")
 
 
 def test_readers_comment_while_redis_is_away(service: Service) -> None:
