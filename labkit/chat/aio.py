@@ -12,6 +12,7 @@ from labkit.calls import scripts_of, send_async
 from labkit.chat.buffer import Buffer, Policy
 from labkit.chat.errors import Closed
 from labkit.chat.feed import CHECK, LOST, PAUSES, SLICE, Feed, too_slow
+from labkit.chat.messages import Typing
 from labkit.chat.operations import PREFIX, Calls, tab
 from labkit.chat.settings import settings
 from labkit.clock import duration
@@ -114,7 +115,7 @@ class AsyncListener:
             return None
         event = self._buffer.take()
         if event is not None:
-            if event.number:
+            if not isinstance(event, Typing):
                 self._taken[event.room] = event.position
             async with self._changed:
                 self._changed.notify_all()
@@ -254,7 +255,6 @@ class AsyncRooms:
         self._prefix = prefix
         self._clock = clock
         self._settings = settings(**options)
-        self._rooms: dict[str, AsyncRoom] = {}
 
     def calls(self, name: str) -> Calls:
         """The calls of a room."""
@@ -262,15 +262,8 @@ class AsyncRooms:
 
     def room(self, name: str) -> AsyncRoom:
         """A room; it is there as soon as something happens in it."""
-        if name not in self._rooms:
-            self._rooms[name] = AsyncRoom(
-                self._client,
-                name,
-                prefix=self._prefix,
-                clock=self._clock,
-                **msgspec.structs.asdict(self._settings),
-            )
-        return self._rooms[name]
+        how = msgspec.structs.asdict(self._settings)
+        return AsyncRoom(self._client, name, prefix=self._prefix, clock=self._clock, **how)
 
     async def names(self, pattern: str = "*") -> list[str]:
         """The names of the rooms that a pattern fits, in order."""

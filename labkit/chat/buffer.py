@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal, get_args
 
-from labkit.chat.messages import Event, Gap, Typing
+from labkit.chat.messages import Event, Gap, Reason, Typing
 
 Policy = Literal["block", "drop oldest", "drop newest", "disconnect"]
 
@@ -83,7 +83,7 @@ class Buffer:
         return None
 
     def _settle(self) -> None:
-        """What was dropped stands before what comes now; it takes no room of its own."""
+        """What was dropped stands before what comes now."""
         self._events.extend(self._behind.values())
         self._behind.clear()
 
@@ -91,9 +91,14 @@ class Buffer:
 def _lose(lost: dict[str, Gap], event: Event) -> None:
     if isinstance(event, Typing):
         return
-    first = event.first if isinstance(event, Gap) else event.number
-    if event.room in lost:
-        first = min(first, lost[event.room].first)
+    first = event.number
+    reason: Reason = "slow"
+    if isinstance(event, Gap):
+        first = event.first
+        reason = reason if event.reason == "trimmed" else event.reason
+    before = lost.get(event.room)
+    if before is not None and before.epoch == event.epoch:
+        first, reason = min(first, before.first), before.reason
     lost[event.room] = Gap(
-        room=event.room, epoch=event.epoch, first=first, number=event.number, reason="slow"
+        room=event.room, epoch=event.epoch, first=first, number=event.number, reason=reason
     )

@@ -17,7 +17,7 @@ import redis
 from labkit.calls import text
 from labkit.chat.errors import TooSlow
 from labkit.chat.following import Following
-from labkit.chat.operations import Calls, live, registry, room_of
+from labkit.chat.operations import Calls, channel, live, registry, room_of
 from labkit.chat.scripts import Call
 from labkit.chat.settings import check_pattern
 
@@ -88,7 +88,7 @@ class Feed:
     @property
     def channel(self) -> str:
         """What to subscribe to."""
-        return f"{self._prefix}{{{self.name}}}:live"
+        return channel(self._prefix, self.name)
 
     def names(self) -> Call[list[str]]:
         """Asks which rooms there are that the pattern fits."""

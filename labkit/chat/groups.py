@@ -19,6 +19,7 @@ import msgspec
 from labkit.calls import scripts_of, send, send_async, text
 from labkit.chat.operations import PREFIX
 from labkit.chat.scripts import Call
+from labkit.chat.settings import check_name, size_of
 from labkit.clock import duration
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ SLICE = 1.0
 MOST = 1000
 """Texts that one call takes or tells of."""
 
-_NAME = re.compile(r"[\w.\-]{1,100}", re.ASCII)
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
@@ -112,8 +112,8 @@ class _Calls:
         longest: int,
         most_bytes: int,
     ) -> None:
-        self.name = _check_name(name, "the stream")
-        self.group = _check_name(group, "the group")
+        self.name = check_name(name, "the stream")
+        self.group = check_name(group, "the group")
         self.claim_after = round(duration(claim_after) * 1000)
         self.attempts = _check_number(attempts, "attempts")
         self.longest = _check_number(longest, "longest")
@@ -123,17 +123,7 @@ class _Calls:
 
     def add(self, said: Any) -> Call[str]:
         """Adds a text."""
-        if not isinstance(said, str):
-            raise TypeError(
-                f"a group takes text, and this is {type(said).__name__}; write it as text first, "
-                "such as json.dumps(...) or base64"
-            )
-        try:
-            size = len(said.encode())
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"the text {said[:60]!r} has characters that UTF-8 cannot write"
-            ) from None
+        size = size_of(said, "a group")
         if size > self.most_bytes:
             raise ValueError(
                 f"the text has {size:,} bytes; expected at most {self.most_bytes:,}. Split it, "
@@ -195,7 +185,7 @@ class _Taking:
 
     def __init__(self, calls: _Calls, consumer: Any, most: Any, wait: float | str) -> None:
         self._calls = calls
-        self._consumer = _check_name(consumer, "the consumer")
+        self._consumer = check_name(consumer, "the consumer")
         self._most = _check_number(most, "most", MOST)
         self._left = duration(wait)
 
@@ -257,17 +247,6 @@ def _entries(reply: Iterable[Any]) -> list[tuple[str, dict[str, str]]]:
         (text(name), {text(field): text(value) for field, value in (fields or {}).items()})
         for name, fields in reply
     ]
-
-
-def _check_name(name: Any, what: str) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"the name of {what} is {name!r}; expected text")
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"the name of {what} is {name[:120]!r}; expected 1 to 100 of a to z, A to Z, 0 to 9, "
-            "'.', '_' and '-'"
-        )
-    return name
 
 
 def _check_number(number: Any, what: str, most: int | None = None) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from labkit.calls import scripts_of, send
 from labkit.chat.buffer import Buffer, Policy
 from labkit.chat.feed import CHECK, LOST, PAUSES, SLICE, too_slow
+from labkit.chat.messages import Typing
 from labkit.clock import duration
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Listener:
             self._changed.wait_for(lambda: not self._buffer.empty or self._ended, patience)
             event = self._buffer.take()
             if event is not None:
-                if event.number:
+                if not isinstance(event, Typing):
                     self._taken[event.room] = event.position
                 self._changed.notify_all()
                 return event

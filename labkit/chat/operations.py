@@ -17,7 +17,7 @@ from labkit.chat.messages import (
     person_of,
 )
 from labkit.chat.scripts import Call
-from labkit.chat.settings import check_key, check_member, check_room, check_text
+from labkit.chat.settings import check_key, check_member, check_room, check_tab, check_text
 
 if TYPE_CHECKING:
     from labkit.chat.settings import Settings
@@ -68,8 +68,7 @@ class Calls:
         self.prefix = prefix
         self._clock = clock
         self.channel = channel(prefix, name)
-        self.stream = self._key("stream")
-        self._keys = (self._key("state"), self.stream, self._key("tabs"), self._key("people"))
+        self._keys = tuple(map(self._key, ("state", "stream", "tabs", "people")))
         self._publish = "SPUBLISH" if settings.sharded else "PUBLISH"
 
     def _key(self, what: str) -> str:
@@ -102,11 +101,12 @@ class Calls:
         how = self.settings
         words = body("said", check_member(member), check_text(said, how.longest))
         remember: int | str = ""
-        keys = [*self._keys]
+        under = "said"
         if key is not None:
             remember = _milliseconds(how.remember)
-            check_key(key)
-        keys += [self._key(f"said:{member}:{key}" if key else "said"), self._key(f"rate:{member}")]
+            # With the length of the name, since both parts may have a colon in them.
+            under = f"said:{len(member)}:{member}:{check_key(key)}"
+        keys = (*self._keys, self._key(under), self._key(f"rate:{member}"))
         session = "" if tab is None else _session(tab, member)
         rate = ("", "") if how.rate is None else (how.rate, _milliseconds(how.per))
 
@@ -212,15 +212,8 @@ def _people(reply: Any) -> list[str]:
     return sorted({person_of(text(session).partition(" ")[2]) for session in reply})
 
 
-def check_tab(tab: str | None) -> None:
-    """The name of a tab is 1 to 64 letters and digits, or None; ValueError otherwise."""
-    if tab is not None and not (isinstance(tab, str) and tab.isalnum() and len(tab) <= 64):
-        raise ValueError(f"tab is {tab!r}; expected 1 to 64 letters and digits")
-
-
 def _session(tab: str, member: str) -> str:
-    check_tab(tab)
-    return f"{tab} {name_as_json(member)}"
+    return f"{check_tab(tab)} {name_as_json(member)}"
 
 
 def _milliseconds(seconds: float) -> int:

@@ -34,6 +34,7 @@ import redis
 from labkit.calls import scripts_of, send, send_async, text
 from labkit.chat.operations import PREFIX
 from labkit.chat.scripts import Call
+from labkit.chat.settings import check_channel, size_of
 from labkit.clock import duration
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ SLICE = 0.1
 CONFIRMED_WITHIN = 10.0
 """Seconds within which a server is to confirm that it has subscribed us."""
 
-_NAME = re.compile(r"[\w.\-*?]{1,100}", re.ASCII)
 _WILD = re.compile(r"[*?]")
 
 
@@ -53,14 +53,7 @@ class _Calls:
     """What a channel sends, and the names on the server; no I/O here."""
 
     def __init__(self, name: Any) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"the name of a channel is {name!r}; expected text")
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                f"the name of a channel is {name[:120]!r}; expected 1 to 100 of a to z, A to Z, "
-                "0 to 9, '.', '_' and '-', and in a pattern '*' and '?'"
-            )
-        self.name = name
+        self.name = check_channel(name)
 
     def publish(self, said: Any) -> Call[int]:
         """Passes a text on; answers how many heard it."""
@@ -68,17 +61,7 @@ class _Calls:
             raise ValueError(
                 f"{self.name!r} is a pattern over channels; publish on one of them, by its name"
             )
-        if not isinstance(said, str):
-            raise TypeError(
-                f"a channel takes text, and this is {type(said).__name__}; write it as text "
-                "first, such as json.dumps(...) or base64"
-            )
-        try:
-            said.encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"the text {said[:60]!r} has characters that UTF-8 cannot write"
-            ) from None
+        size_of(said, "a channel")  # which sets no limit
         return Call("PUBLISH", (_channel(self.name),), (said,), int)
 
     def hearing(self, pattern: bool, timeout: float | str | None) -> _Hearing:

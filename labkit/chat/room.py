@@ -47,7 +47,6 @@ class Rooms:
         self._prefix = prefix
         self._clock = clock
         self._settings = settings(**options)
-        self._rooms: dict[str, Room] = {}
 
     def calls(self, name: str) -> Calls:
         """The calls of a room."""
@@ -59,15 +58,8 @@ class Rooms:
         Raises:
             ValueError: That is no name of a room.
         """
-        if name not in self._rooms:
-            self._rooms[name] = Room(
-                self._client,
-                name,
-                prefix=self._prefix,
-                clock=self._clock,
-                **msgspec.structs.asdict(self._settings),
-            )
-        return self._rooms[name]
+        how = msgspec.structs.asdict(self._settings)
+        return Room(self._client, name, prefix=self._prefix, clock=self._clock, **how)
 
     def names(self, pattern: str = "*") -> list[str]:
         """The names of the rooms that a pattern fits, in order."""
@@ -178,7 +170,7 @@ class Room:
     def say(
         self, member: str, said: str, *, key: str | None = None, tab_name: str | None = None
     ) -> int:
-        """Say something; one round trip.
+        """Say something; one round trip, but for the first, which makes the room known before.
 
         Args:
             member: Who says it.

@@ -11,6 +11,7 @@ from labkit.clock import duration
 
 _ROOM = re.compile(r"[\w.\-]{1,100}", re.ASCII)
 _PATTERN = re.compile(r"[\w.\-*?]{1,100}", re.ASCII)
+_LETTERS = "a to z, A to Z, 0 to 9, '.', '_' and '-'"
 _LONGEST_NAME = 100
 _LONGEST_KEY = 200
 
@@ -76,12 +77,22 @@ def check_room(name: Any) -> str:
         TypeError: It is no text.
         ValueError: It has something else in it.
     """
-    return _matching(_ROOM, name, "a room", "a to z, A to Z, 0 to 9, '.', '_' and '-'")
+    return check_name(name, "a room")
+
+
+def check_name(name: Any, what: str) -> str:
+    """The same for something else, such as `"the stream"`."""
+    return _matching(_ROOM, name, what, _LETTERS)
 
 
 def check_pattern(pattern: Any) -> str:
     """A pattern over rooms: a name with `*` for any part of it, and `?` for one character."""
     return _matching(_PATTERN, pattern, "a pattern over rooms", "those of a name, '*' and '?'")
+
+
+def check_channel(name: Any) -> str:
+    """The name of a channel, or a pattern over channels."""
+    return _matching(_PATTERN, name, "a channel", f"{_LETTERS}, and in a pattern '*' and '?'")
 
 
 def _matching(allowed: re.Pattern[str], name: Any, what: str, letters: str) -> str:
@@ -113,24 +124,39 @@ def _printable(name: Any, what: str, longest: int) -> str:
     return name
 
 
-def check_text(text: Any, longest: int) -> str:
+def check_tab(tab: Any) -> str:
+    """The name of a tab: 1 to 64 letters and digits; ValueError otherwise."""
+    if not (isinstance(tab, str) and tab.isalnum() and len(tab) <= 64):
+        raise ValueError(f"tab is {tab!r}; expected 1 to 64 letters and digits")
+    return tab
+
+
+def size_of(text: Any, taker: str) -> int:
+    """How many bytes a text has as UTF-8, for who takes it, such as `"a room"`.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It cannot be written.
+    """
+    if not isinstance(text, str):
+        raise TypeError(
+            f"{taker} takes text, and this is {type(text).__name__}; write it as text first, such "
+            "as json.dumps(...) or base64"
+        )
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"the text {text[:60]!r} has characters that UTF-8 cannot write") from None
+
+
+def check_text(text: str, longest: int) -> str:
     """A message: text of 1 to `longest` bytes as UTF-8.
 
     Raises:
         TypeError: It is no text.
         ValueError: It is empty, too long, or cannot be written.
     """
-    if not isinstance(text, str):
-        raise TypeError(
-            f"a message is text, and this is {type(text).__name__}; write it as text first, such "
-            "as json.dumps(...) or base64"
-        )
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"the message {text[:60]!r} has characters that UTF-8 cannot write"
-        ) from None
+    size = size_of(text, "a room")
     if not 0 < size <= longest:
         raise ValueError(
             f"the message has {size:,} bytes; expected 1 to {longest:,}. Split it, or make "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,6 +122,20 @@ def test_each_event_comes_once_and_in_order_or_is_in_a_gap(
     kept = {event.text for event in got if isinstance(event, Said)}
     assert {event.text for event in server.kept} <= kept, "what is there did not come"
     note(f"epochs: {len(by_epoch)}")
+
+
+@pytest.mark.parametrize("policy", ["drop oldest", "drop newest"])
+def test_a_new_epoch_that_was_dropped_is_told(policy: Any) -> None:
+    buffer = Buffer(1, policy)
+    words: Any = {"room": "a", "at": 0.0, "member": "ada", "text": ""}
+    old = [Said(epoch="old", number=number, **words) for number in (8, 9)]
+    lost = Gap(room="a", epoch="new", first=1, number=0, reason="new epoch")
+    new = [Said(epoch="new", number=number, **words) for number in (1, 2)]
+    events: list[Event] = [*old, lost, *new]
+    for event in events:
+        assert buffer.put(event)
+    told = [event for event in iter(buffer.take, None) if isinstance(event, Gap)]
+    assert [(gap.epoch, gap.reason) for gap in told] == [("new", "new epoch")]
 
 
 @given(

@@ -80,8 +80,14 @@ def test_a_key_is_said_once(place: Place) -> None:
     assert room.say("bob", "hello", key="1") == 2
     assert room.say("ada", "hello", key="2") == 3
     assert len(room.history()) == 3
-    (key,) = list(place.client.scan_iter("*said:ada:1"))
+    (key,) = list(place.client.scan_iter("*said:3:ada:1"))
     assert 0 < place.client.pttl(key) <= 60_000
+
+
+def test_keys_of_two_members_do_not_meet(place: Place) -> None:
+    room = place.room()
+    assert room.say("ada", "one", key="x:1") == 1
+    assert room.say("ada:x", "two", key="1") == 2
 
 
 def test_a_key_of_a_room_that_was_lost_is_new(place: Place) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,8 +26,8 @@ from labkit.chat.aio import AsyncRooms, AsyncVisit
 from labkit.chat.api.sessions import NameTaken, NoSession, Session, Sessions
 from labkit.chat.errors import TooFast, TooSlow
 from labkit.chat.messages import Position, Typing
-from labkit.chat.operations import PREFIX, check_tab
-from labkit.chat.settings import settings
+from labkit.chat.operations import PREFIX
+from labkit.chat.settings import check_tab, settings
 from labkit.connection import connect_async
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ SHOWN = 50
 PATIENCE = 10.0
 """Seconds that a client has to say hello."""
 
+_TYPING = 1.0  # seconds from one sign of typing to the next that is passed on
 _LARGEST = 64 * 1024  # bytes of what a client sends at once
 _POLICY, _LATER = 1008, 1013  # codes of closed WebSockets
 _LEFT = (1000, 1001)  # the page was closed, or left
@@ -95,6 +97,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         client = await connect_async(redis_url)
+        app.state.client = client
         app.state.rooms = AsyncRooms(client, prefix=prefix, **how)
         app.state.sessions = Sessions(client, prefix, clock)
         yield
@@ -110,7 +113,7 @@ def create_app(
     @app.get("/healthz")
     async def health(request: Request) -> dict[str, str]:
         try:
-            await request.app.state.rooms.names()
+            await request.app.state.client.ping()
         except (redis.RedisError, OSError) as error:
             raise HTTPException(503, "Redis does not answer.") from error
         return {"status": "ok"}
@@ -150,36 +153,47 @@ def create_app(
 async def _serve(socket: WebSocket, name: str) -> None:
     """Say hello, and then speak in both directions until one of them ends."""
     try:
-        room: AsyncRoom = socket.app.state.rooms.room(name)
         async with asyncio.timeout(PATIENCE):
             hello = await _next(socket)
         if hello.type != "hello":
             raise ValueError("The first message has to be a hello with a token.")
         session: Session = await socket.app.state.sessions.find(hello.token)
         after = None if hello.after is None else Position.parse(hello.after)
-        check_tab(hello.tab)
+        room: AsyncRoom = socket.app.state.rooms.room(name)
+        if hello.tab is not None:
+            check_tab(hello.tab)
     except TimeoutError:
         await socket.close(_POLICY, f"No hello came within {PATIENCE:g} s.")
         return
     except (ValueError, msgspec.MsgspecError, NoSession) as error:
-        await socket.close(_POLICY, str(error)[:120])
+        await _refuse(socket, error)
         return
     except (redis.RedisError, OSError):
         await socket.close(_LATER, "Redis does not answer.")
         return
     try:
         visit = await room.join(session.name, hello.tab)
-        await _stay(socket, visit, after)
+        await _stay(socket, visit, session, after)
+    except NoSession as error:
+        await _refuse(socket, error)
     except TooSlow:
         await socket.close(_LATER, "You take too slowly; come back with your position.")
     except (redis.RedisError, OSError):
         await socket.close(_LATER, "Redis does not answer.")
 
 
-async def _stay(socket: WebSocket, visit: AsyncVisit, after: Position | None) -> None:
+async def _refuse(socket: WebSocket, error: Exception) -> None:
+    """Close for a reason, of which a WebSocket takes 123 bytes."""
+    await socket.close(_POLICY, str(error).encode()[:120].decode(errors="ignore"))
+
+
+async def _stay(
+    socket: WebSocket, visit: AsyncVisit, session: Session, after: Position | None
+) -> None:
     """Tell and hear, until one of the two ends.
 
     Raises:
+        NoSession: The name belongs to somebody else by now.
         TooSlow: The client takes too slowly.
         redis.RedisError: Redis does not answer.
     """
@@ -187,7 +201,10 @@ async def _stay(socket: WebSocket, visit: AsyncVisit, after: Position | None) ->
     async with visit.listen(after or await _shown(room), policy="disconnect") as listener:
         welcome = {"type": "welcome", "name": visit.member, "who": await room.who()}
         await socket.send_text(_write(welcome).decode())
-        both = [asyncio.create_task(act) for act in (_tell(socket, listener), _hear(socket, visit))]
+        both = [
+            asyncio.create_task(act)
+            for act in (_tell(socket, listener), _hear(socket, visit, session))
+        ]
         try:
             ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -224,7 +241,8 @@ def _told(event: Event) -> str:
     return _write(words).decode()
 
 
-async def _hear(socket: WebSocket, visit: AsyncVisit) -> None:
+async def _hear(socket: WebSocket, visit: AsyncVisit, session: Session) -> None:
+    typed = -math.inf
     while True:
         answer: dict[str, Any]
         key: str | None = None
@@ -232,10 +250,13 @@ async def _hear(socket: WebSocket, visit: AsyncVisit) -> None:
             asked = await _next(socket)
             key = asked.key
             if asked.type == "typing":
-                await visit.typing()
+                if time.monotonic() - typed >= _TYPING:
+                    typed = time.monotonic()
+                    await visit.typing()
                 continue
             if asked.type != "say":
                 raise ValueError("You have said hello already.")
+            await socket.app.state.sessions.keep(session)
             answer = {"type": "ack", "number": await visit.say(asked.text, key=key)}
         except TooFast as error:
             answer = {"type": "refused", "reason": str(error), "retry_after": error.retry_after}

@@ -79,21 +79,28 @@ class Sessions:
         return session, await self._signed(session)
 
     async def find(self, token: Any) -> Session:
-        """The session of a token; its name stays reserved for another day.
+        """The session of a token; see `keep`.
 
         Raises:
             NoSession: It has none.
         """
         session = await self._opened(token)
+        await self.keep(session)
+        return session
+
+    async def keep(self, session: Session) -> None:
+        """Keep a name reserved for another day.
+
+        Raises:
+            NoSession: It belongs to somebody else by now.
+        """
         key = self._name(session.name)
-        found = await self._client.get(key)
-        if found is None:  # a day has passed, or Redis was lost: who comes first has it
+        found = await self._client.getex(key, ex=DAY)
+        if found is None:  # it was given back, a day has passed, or Redis was lost
             await self._client.set(key, session.id, nx=True, ex=DAY)
             found = await self._client.get(key)
         if found is None or not hmac.compare_digest(text(found), session.id):
             raise NoSession(f"The name {session.name!r} belongs to somebody else by now.")
-        await self._client.expire(key, DAY)
-        return session
 
     async def end(self, token: Any) -> None:
         """Give a name back.

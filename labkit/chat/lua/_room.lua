@@ -23,6 +23,8 @@ end
 -- The oldest go, a few at a time, so that no call pays for all at once.
 local function trim_by_age()
   local oldest = now - tonumber(ARGV[6])
+  local head = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+  if tonumber(head[2][2]) >= oldest then return end
   local first = nil
   for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 100)) do
     if tonumber(entry[2][2]) >= oldest then break end

@@ -134,6 +134,32 @@ def test_a_name_belongs_to_who_took_it(service: TestClient) -> None:
         assert ada.get("welcome")["name"] == "ada"
 
 
+def test_who_gave_a_name_back_says_nothing_more_under_it(service: TestClient) -> None:
+    mine = token(service, "ädä")
+    with Tab(service, mine) as old:
+        old.get("welcome")
+        service.delete("/session", headers={"Authorization": f"Bearer {mine}"})
+        with Tab(service, token(service, "ädä")) as new:
+            new.get("welcome")
+            old.send(type="say", text="it is me")
+            with pytest.raises(WebSocketDisconnect) as refused:
+                old.get("ack", "refused")
+            assert refused.value.code == 1008
+            assert refused.value.reason == "The name 'ädä' belongs to somebody else by now."
+            new.send(type="say", text="no, me")
+            assert new.get("said")["text"] == "no, me"
+
+
+def test_typing_is_not_passed_on_for_every_key(service: TestClient) -> None:
+    with Tab(service, token(service, "ada")) as ada, Tab(service, token(service, "bob")) as bob:
+        bob.get("welcome")
+        for _ in range(20):
+            ada.send(type="typing")
+        ada.send(type="say", text="done")
+        kinds = [bob.get("typing", "said")["type"] for _ in range(2)]
+    assert kinds == ["typing", "said"]
+
+
 @pytest.mark.parametrize("name", ["", " ada", "a\nb", "x" * 101, 12, None, ["ada"]])
 def test_what_is_no_name_is_refused(service: TestClient, name: Any) -> None:
     answer = service.post("/session", json={"name": name})
