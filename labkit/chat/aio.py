@@ -12,7 +12,7 @@ from labkit.calls import scripts_of, send_async
 from labkit.chat.buffer import Buffer, Policy
 from labkit.chat.errors import Closed
 from labkit.chat.feed import CHECK, LOST, PAUSES, SLICE, Feed, too_slow
-from labkit.chat.messages import Typing
+from labkit.chat.heard import Heard
 from labkit.chat.operations import PREFIX, Calls, tab
 from labkit.chat.settings import settings
 from labkit.clock import duration
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncListener:
+class AsyncListener(Heard):
     """`Listener` for asyncio. It subscribes at `async with`, or at the first `await`.
 
     Args:
@@ -52,39 +52,16 @@ class AsyncListener:
         beat: Callable[[], Awaitable[object]] | None = None,
         every: float = CHECK,
     ) -> None:
-        self.reconnects = 0
+        super().__init__(feed, Buffer(buffer, policy))
         self._client = client
         self._held = scripts_of(client)
-        self._feed = feed
-        self._buffer = Buffer(buffer, policy)
         self._patience = None if timeout is None else duration(timeout)
         self._beat, self._every, self._due = beat, every, 0.0
         self._changed = asyncio.Condition()
-        self._taken: dict[str, Position] = {}
         self._ready = asyncio.Event()
         self._error: BaseException | None = None
         self._ended = False
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def position(self) -> Position | None:
-        """Where the one room stands of which all was taken so far; None where nothing was."""
-        return self._taken.get(self._feed.name)
-
-    @property
-    def positions(self) -> dict[str, Position]:
-        """The same for each room."""
-        return dict(self._taken)
-
-    @property
-    def dropped(self) -> int:
-        """How many events did not fit into the buffer."""
-        return self._buffer.dropped
-
-    @property
-    def waiting(self) -> int:
-        """How many events are in the buffer."""
-        return len(self._buffer)
 
     async def start(self) -> Self:
         """Subscribe; nothing that happens after that is missed. Harmless when repeated.
@@ -113,10 +90,8 @@ class AsyncListener:
                     await self._changed.wait_for(lambda: not self._buffer.empty or self._ended)
         except TimeoutError:
             return None
-        event = self._buffer.take()
+        event = self._heard()
         if event is not None:
-            if not isinstance(event, Typing):
-                self._taken[event.room] = event.position
             async with self._changed:
                 self._changed.notify_all()
             return event

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from labkit.calls import scripts_of, send
 from labkit.chat.buffer import Buffer, Policy
 from labkit.chat.feed import CHECK, LOST, PAUSES, SLICE, too_slow
-from labkit.chat.messages import Typing
+from labkit.chat.heard import Heard
 from labkit.clock import duration
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from labkit.chat.feed import Feed
-    from labkit.chat.messages import Event, Position
+    from labkit.chat.messages import Event
 
 
-class Listener:
+class Listener(Heard):
     """What happens in a room, in order, each event once; see `Room.listen`.
 
     An iterator: it waits for the next event, and ends when it is closed. It subscribes before it
@@ -53,15 +53,12 @@ class Listener:
         beat: Callable[[], object] | None = None,
         every: float = CHECK,
     ) -> None:
-        self.reconnects = 0
+        super().__init__(feed, Buffer(buffer, policy))
         self._client = client
         self._held = scripts_of(client)
-        self._feed = feed
-        self._buffer = Buffer(buffer, policy)
         self._patience = None if timeout is None else duration(timeout)
         self._beat, self._every, self._due = beat, every, 0.0
         self._changed = threading.Condition()
-        self._taken: dict[str, Position] = {}
         self._ready = threading.Event()
         self._closing = threading.Event()
         self._error: BaseException | None = None
@@ -73,26 +70,6 @@ class Listener:
             self.close()
             raise error
 
-    @property
-    def position(self) -> Position | None:
-        """Where the one room stands of which all was taken so far; None where nothing was."""
-        return self._taken.get(self._feed.name)
-
-    @property
-    def positions(self) -> dict[str, Position]:
-        """The same for each room; `listen(after=...)` goes on there."""
-        return dict(self._taken)
-
-    @property
-    def dropped(self) -> int:
-        """How many events did not fit into the buffer."""
-        return self._buffer.dropped
-
-    @property
-    def waiting(self) -> int:
-        """How many events are in the buffer."""
-        return len(self._buffer)
-
     def take(self, timeout: float | str | None = None) -> Event | None:
         """The next event; None where none comes within this `duration`, or it is closed.
 
@@ -103,10 +80,8 @@ class Listener:
         patience = None if timeout is None else duration(timeout)
         with self._changed:
             self._changed.wait_for(lambda: not self._buffer.empty or self._ended, patience)
-            event = self._buffer.take()
+            event = self._heard()
             if event is not None:
-                if not isinstance(event, Typing):
-                    self._taken[event.room] = event.position
                 self._changed.notify_all()
                 return event
             if error := self._failure():
