@@ -739,8 +739,7 @@ def test_processes_that_are_killed_anywhere_lose_nothing(server: LocalServer) ->
             for _ in range(300):
                 said.append(f"text {len(said)}")
                 group.add(said[-1])
-            seen = client.llen("log")
-            until(functools.partial(_longer, client, seen + 50), "some work")
+            until(functools.partial(_longer, client, number * 300 + 50), "some work")
             kill(workers.pop(0))
             workers.append(start(work, url, f"later-{number}", "20ms"))
         until(lambda: client.xlen(WORK) == 0, "the last")
