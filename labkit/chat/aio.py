@@ -7,18 +7,20 @@ import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
+import redis.asyncio
 
 from labkit.calls import scripts_of, send_async
 from labkit.chat.buffer import Buffer, Policy
 from labkit.chat.errors import Closed
 from labkit.chat.feed import CHECK, LOST, PAUSES, SLICE, Feed, too_slow
 from labkit.chat.heard import Heard
+from labkit.chat.line import MISSED, SharedLine, heed
 from labkit.chat.operations import PREFIX, Calls, tab
 from labkit.chat.settings import settings
 from labkit.clock import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from labkit.calls import Call
@@ -32,7 +34,7 @@ class AsyncListener(Heard):
     """`Listener` for asyncio. It subscribes at `async with`, or at the first `await`.
 
     Args:
-        client: A client of `redis.asyncio`.
+        client: A client of `redis.asyncio`, or a `SharedLine`.
         feed: As in `Listener`; so are the others.
         buffer: How many events wait for whoever takes them.
         policy: What to do where there is no room.
@@ -117,7 +119,11 @@ class AsyncListener(Heard):
         await self._end()
 
     async def __aenter__(self) -> Self:
-        return await self.start()
+        try:
+            return await self.start()
+        except BaseException:
+            await self.close()  # also what was cancelled, since nobody else closes it
+            raise
 
     async def __aexit__(
         self,
@@ -142,6 +148,7 @@ class AsyncListener(Heard):
                         await self._subscribe(hub)
                         while True:
                             await self._step(hub)
+                            heed()
                             failures = 0
                 except LOST:
                     if not self._ready.is_set():
@@ -174,9 +181,9 @@ class AsyncListener(Heard):
                 await self._catch_up()
             return
         self._silent = 0.0
-        if message["type"].endswith("subscribe"):
+        if message is MISSED or message["type"].endswith("subscribe"):
             # At first, and after each connection, also where redis-py has made it by itself.
-            self.reconnects += self._ready.is_set()
+            self.reconnects += message is not MISSED and self._ready.is_set()
             await self._catch_up()
             self._ready.set()
             return
@@ -212,6 +219,7 @@ class AsyncListener(Heard):
                         raise too_slow(self._feed.name, self._buffer.most)
                     self._changed.notify_all()
                     self._ready.set()
+                    heed()
                     await self._changed.wait()
             self._changed.notify_all()
 
@@ -220,16 +228,22 @@ class AsyncListener(Heard):
 
 
 class AsyncRooms:
-    """`Rooms` for a client of `redis.asyncio`; the methods are described there."""
+    """`Rooms` for a client of `redis.asyncio`; the methods are described there.
+
+    All that listen through it, and through its rooms and their visits, share one connection. Where
+    rooms are sharded, and in a cluster, each listener has its own, as that of an `AsyncRoom` has
+    which is made without it.
+    """
 
     def __init__(
         self, client: Any, *, prefix: str = PREFIX, clock: Clock | None = None, **options: Any
     ) -> None:
-        self._client = client
-        self._held = scripts_of(client)
         self._prefix = prefix
         self._clock = clock
         self._settings = settings(**options)
+        alone = self._settings.sharded or isinstance(client, redis.asyncio.RedisCluster)
+        self._client = client if alone else SharedLine(client)
+        self._held = scripts_of(self._client)
 
     def calls(self, name: str) -> Calls:
         """The calls of a room."""
@@ -302,6 +316,21 @@ class AsyncRoom:
         await self._register()
         return await self._send(call)
 
+    async def say_many(
+        self,
+        member: str,
+        texts: Sequence[str],
+        *,
+        key: str | None = None,
+        tab_name: str | None = None,
+    ) -> list[int]:
+        """Say several things, all of them or none, in one round trip. Their numbers."""
+        call = self._calls.say_many(member, texts, tab_name, key)
+        if not texts:
+            return []
+        await self._register()
+        return await self._send(call)
+
     async def typing(self, member: str) -> None:
         """Tell those who listen now that somebody types."""
         await self._send(self._calls.typing(member))
@@ -369,6 +398,11 @@ class AsyncVisit:
         """Say something; see `Room.say`."""
         self._check()
         return await self.room.say(self.member, said, key=key, tab_name=self.tab)
+
+    async def say_many(self, texts: Sequence[str], *, key: str | None = None) -> list[int]:
+        """Say several things together; see `Room.say_many`."""
+        self._check()
+        return await self.room.say_many(self.member, texts, key=key, tab_name=self.tab)
 
     async def typing(self) -> None:
         """Tell that you type."""

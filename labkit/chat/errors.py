@@ -11,7 +11,7 @@ class TooFast(ChatError):
     """Somebody says more than the room's rate allows; nothing was said.
 
     Attributes:
-        retry_after: Seconds until the next message is allowed.
+        retry_after: Seconds until it is allowed.
     """
 
     def __init__(self, who: str, retry_after: float) -> None:

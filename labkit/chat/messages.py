@@ -129,9 +129,9 @@ def person_of(written: str) -> str:
     return msgspec.json.decode(written, type=str)
 
 
-def body(kind: Literal["said", "typing"], member: str, said: str = "") -> str:
+def body(kind: Literal["said", "typing"], member: str, said: str = "") -> bytes:
     """What happened, as it stands in Redis."""
-    return _write(_Body(kind, member, said)).decode()
+    return _write(_Body(kind, member, said))
 
 
 def event(room: str, place: Position, milliseconds: int, written: str) -> Happened | Typing:

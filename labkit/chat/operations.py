@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from labkit.calls import text
 from labkit.chat.errors import TooFast
@@ -17,18 +18,31 @@ from labkit.chat.messages import (
     person_of,
 )
 from labkit.chat.scripts import Call
-from labkit.chat.settings import check_key, check_member, check_room, check_tab, check_text
+from labkit.chat.settings import (
+    check_batch,
+    check_key,
+    check_member,
+    check_room,
+    check_tab,
+    check_text,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from labkit.chat.settings import Settings
     from labkit.clock import Clock
+
+T = TypeVar("T")
 
 PREFIX = "chat:"
 """What the keys of rooms begin with, unless they are told otherwise."""
 PAGE = 500
 """Events that one call reads at most."""
+BATCH = 1000
+"""Messages that one call says at most: nothing else is served while a script runs."""
 
-_TABS = 8  # bytes of a tab's random name
+_RANDOM = 8  # bytes of a tab's random name, and of an epoch
 
 
 class Replay(NamedTuple):
@@ -47,7 +61,7 @@ class Replay(NamedTuple):
 
 def tab() -> str:
     """A name for a tab that nobody else has."""
-    return secrets.token_hex(_TABS)
+    return secrets.token_hex(_RANDOM)
 
 
 class Calls:
@@ -69,18 +83,18 @@ class Calls:
         self._clock = clock
         self.channel = channel(prefix, name)
         self._keys = tuple(map(self._key, ("state", "stream", "tabs", "people")))
-        self._publish = "SPUBLISH" if settings.sharded else "PUBLISH"
+        how, publish = settings, "SPUBLISH" if settings.sharded else "PUBLISH"
+        age = "" if how.age is None else _milliseconds(how.age)
+        self._fixed = (self.channel, publish, how.history, age, _milliseconds(how.presence))
+        self._rate = ("", "") if how.rate is None else (how.rate, _milliseconds(how.per))
+        self._remember = _milliseconds(how.remember)
 
     def _key(self, what: str) -> str:
         return f"{self.prefix}{{{self.name}}}:{what}"
 
     def _common(self) -> tuple[Any, ...]:
-        how = self.settings
         now = "" if self._clock is None else round(self._clock() * 1000)
-        age = "" if how.age is None else _milliseconds(how.age)
-        epoch = secrets.token_hex(8)
-        kept = (how.history, age, _milliseconds(how.presence))
-        return (now, epoch, self.channel, self._publish, *kept)
+        return (now, os.urandom(_RANDOM).hex(), *self._fixed)
 
     def register(self) -> Call[None]:
         """Makes the room one that patterns find; before anything happens in it."""
@@ -98,24 +112,47 @@ class Calls:
         self, member: str, said: str, tab: str | None = None, key: str | None = None
     ) -> Call[int]:
         """Says something; answers its number."""
+        return self._say(member, (said,), tab, key, int)
+
+    def say_many(
+        self, member: str, texts: Sequence[str], tab: str | None = None, key: str | None = None
+    ) -> Call[list[int]]:
+        """Says several things, all or none; answers their numbers, which follow each other."""
+        count = check_batch(texts, BATCH, self.settings.rate)
+        return self._say(member, texts, tab, key, lambda first: [*range(first, first + count)])
+
+    def _say(
+        self,
+        member: str,
+        texts: Sequence[str],
+        tab: str | None,
+        key: str | None,
+        numbers: Callable[[int], T],
+    ) -> Call[T]:
         how = self.settings
-        words = body("said", check_member(member), check_text(said, how.longest))
-        remember: int | str = ""
-        under = "said"
-        if key is not None:
-            remember = _milliseconds(how.remember)
-            # With the length of the name, since both parts may have a colon in them.
-            under = f"said:{len(member)}:{member}:{check_key(key)}"
-        keys = (*self._keys, self._key(under), self._key(f"rate:{member}"))
+        check_member(member)
+        bodies = [body("said", member, check_text(said, how.longest)) for said in texts]
         session = "" if tab is None else _session(tab, member)
-        rate = ("", "") if how.rate is None else (how.rate, _milliseconds(how.per))
+        remember = "" if key is None else self._remember
+        keys = self._keys
+        if key is not None:
+            # With the length of the name, since both parts may have a colon in them.
+            keys += (self._key(f"said:{len(member)}:{member}:{check_key(key)}"),)
+        if how.rate is not None:
+            keys += (self._key(f"rate:{member}"),)
 
-        def read(reply: Any) -> int:
-            if text(reply[0]) == "slow":
-                raise TooFast(member, int(reply[1]) / 1000)
-            return int(reply[0])
+        def read(reply: Any) -> T:
+            kind, number = text(reply[0]), int(reply[1])
+            if kind == "slow":
+                raise TooFast(member, number / 1000)
+            if kind == "other":
+                raise ValueError(
+                    f"the key {key!r} of {member!r} is known for a batch of {number:,}, and this "
+                    f"is one of {len(texts):,}; repeat the same one, or take a new key"
+                )
+            return numbers(number)
 
-        return Call("say", keys, (*self._common(), session, words, remember, *rate), read)
+        return Call("say", keys, (*self._common(), session, remember, *self._rate, *bodies), read)
 
     def beat(self, member: str, tab: str) -> Call[Position]:
         """Joins, or stays; answers where the room stands."""

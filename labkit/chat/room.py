@@ -14,7 +14,7 @@ from labkit.chat.operations import PREFIX, Calls, tab
 from labkit.chat.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from labkit.calls import Call
@@ -185,9 +185,43 @@ class Room:
         Raises:
             TooFast: The member says more than the room's rate allows.
             TypeError: It is no text.
-            ValueError: It is empty or too long, or a name is not one.
+            ValueError: It is empty or too long, a name is not one, or the key stands for several
+                messages that were said together.
         """
         call = self._calls.say(member, said, tab_name, key)
+        self._register()
+        return self._send(call)
+
+    def say_many(
+        self,
+        member: str,
+        texts: Sequence[str],
+        *,
+        key: str | None = None,
+        tab_name: str | None = None,
+    ) -> list[int]:
+        """Say several things, all of them or none, in one round trip; nothing comes between them.
+
+        Args:
+            member: Who says them.
+            texts: What: at most 1,000 texts, each of at most `longest` bytes.
+            key: As in `say`, for all of them together. It stands for as many messages as were
+                said under it first: with another number of them it is refused.
+            tab_name: A tab that joins by it, or stays.
+
+        Returns:
+            Their numbers in the room, which follow each other. Without texts nothing is sent.
+
+        Raises:
+            TooFast: They are more than the room's rate allows now; none of them was said.
+            TypeError: One of them is no text, or all are one text.
+            ValueError: They are too many, also for the room's rate at any time; one of them is
+                empty or too long; the key stands for another number of messages; or a name is not
+                one.
+        """
+        call = self._calls.say_many(member, texts, tab_name, key)
+        if not texts:
+            return []
         self._register()
         return self._send(call)
 
@@ -282,6 +316,11 @@ class Visit:
         """Say something; see `Room.say`."""
         self._check()
         return self.room.say(self.member, said, key=key, tab_name=self.tab)
+
+    def say_many(self, texts: Sequence[str], *, key: str | None = None) -> list[int]:
+        """Say several things together; see `Room.say_many`."""
+        self._check()
+        return self.room.say_many(self.member, texts, key=key, tab_name=self.tab)
 
     def typing(self) -> None:
         """Tell that you type."""

@@ -163,3 +163,23 @@ def check_text(text: str, longest: int) -> str:
             "the room with a larger `longest`"
         )
     return text
+
+
+def check_batch(texts: Any, most: int, rate: int | None) -> int:
+    """How many messages are to be said together: at most so many, and not more than the rate.
+
+    Raises:
+        TypeError: It is one text, and not a row of them.
+        ValueError: They are too many.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"the texts are one text, {texts[:60]!r}; put it into a list")
+    count = len(texts)
+    if count > most:
+        raise ValueError(f"these are {count:,} messages; expected at most {most:,} together")
+    if rate is not None and count > rate:
+        raise ValueError(
+            f"these are {count:,} messages, and the room's rate never allows more than {rate:,} "
+            "together; split them"
+        )
+    return count

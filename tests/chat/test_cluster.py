@@ -26,10 +26,12 @@ def say_and_hear(room: Any) -> None:
         with room.join("bob") as bob:
             bob.say("hello", key="1")
             bob.say("hello", key="1")
-        kinds = [type(listener.take(PATIENCE)).__name__ for _ in range(3)]
-        assert kinds == ["Joined", "Said", "Left"]
+            assert bob.say_many(["one", "two"], key="2") == [4, 5]
+            assert bob.say_many(["one", "two"], key="2") == [4, 5]
+        kinds = [type(listener.take(PATIENCE)).__name__ for _ in range(5)]
+        assert kinds == ["Joined", "Said", "Said", "Said", "Left"]
     with room.listen(after=position) as listener:
-        assert [listener.take(PATIENCE).number for _ in range(3)] == [2, 3, 4]
+        assert [listener.take(PATIENCE).number for _ in range(5)] == [2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("sharded", [False, True])
@@ -40,7 +42,7 @@ def test_rooms_on_a_cluster(cluster_url: str, sharded: bool) -> None:
             say_and_hear(Room(client, name, sharded=sharded))
         if not sharded:
             with Rooms(client).listen("news.*", begin="oldest") as listener:
-                events = [listener.take(PATIENCE) for _ in range(8)]
+                events = [listener.take(PATIENCE) for _ in range(12)]
             assert None not in events
 
 

@@ -42,6 +42,7 @@ SHOWN = 50
 PATIENCE = 10.0
 """Seconds that a client has to say hello."""
 
+_CONNECTIONS = 10_000  # at most, opened as they are needed; a server takes as many by default
 _TYPING = 1.0  # seconds from one sign of typing to the next that is passed on
 _LARGEST = 64 * 1024  # bytes of what a client sends at once
 _POLICY, _LATER = 1008, 1013  # codes of closed WebSockets
@@ -96,7 +97,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        client = await connect_async(redis_url)
+        client = await connect_async(redis_url, max_connections=_CONNECTIONS)
         app.state.client = client
         app.state.rooms = AsyncRooms(client, prefix=prefix, **how)
         app.state.sessions = Sessions(client, prefix, clock)

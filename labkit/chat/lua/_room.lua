@@ -20,13 +20,15 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+local at = whole(now)
+
 -- The oldest go, a few at a time, so that no call pays for all at once.
-local function trim_by_age()
+local function trim_by_age(most)
   local oldest = now - tonumber(ARGV[6])
   local head = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
   if tonumber(head[2][2]) >= oldest then return end
   local first = nil
-  for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 100)) do
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', most)) do
     if tonumber(entry[2][2]) >= oldest then break end
     first = entry[1]
   end
@@ -36,12 +38,19 @@ local function trim_by_age()
   end
 end
 
-local function append(body)
-  local number = whole(redis.call('HINCRBY', KEYS[1], 'last', 1))
-  redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[5], number .. '-0', 'at', whole(now), 'body', body)
-  if ARGV[6] ~= '' then trim_by_age() end
-  redis.call(ARGV[4], ARGV[3], epoch .. ' ' .. number .. ' ' .. whole(now) .. ' ' .. body)
-  return number
+-- Appends and publishes all bodies of a table but the first few; answers the number of the first.
+local function append(bodies, skipped)
+  local count = #bodies - skipped
+  local before = redis.call('HINCRBY', KEYS[1], 'last', count) - count
+  for place = 1, count do
+    local number, body = whole(before + place), bodies[skipped + place]
+    -- The last one trims for all, which costs a third less.
+    local kept = place == count and ARGV[5] or ARGV[5] + count
+    redis.call('XADD', KEYS[2], 'MAXLEN', kept, number .. '-0', 'at', at, 'body', body)
+    redis.call(ARGV[4], ARGV[3], epoch .. ' ' .. number .. ' ' .. at .. ' ' .. body)
+  end
+  if ARGV[6] ~= '' then trim_by_age(100 + count) end
+  return before + 1
 end
 
 -- A session is "<tab> <person as JSON>".
@@ -50,13 +59,13 @@ local function depart(session)
   local person = string.sub(session, string.find(session, ' ', 1, true) + 1)
   if redis.call('HINCRBY', KEYS[4], person, -1) <= 0 then
     redis.call('HDEL', KEYS[4], person)
-    append('{"kind":"left","member":' .. person .. '}')
+    append({'{"kind":"left","member":' .. person .. '}'}, 0)
   end
   return 1
 end
 
 local function sweep()
-  for _, session in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now), 'LIMIT', 0, 100)) do
+  for _, session in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', at, 'LIMIT', 0, 100)) do
     depart(session)
   end
 end
@@ -66,7 +75,7 @@ local function beat(session)
   if redis.call('ZADD', KEYS[3], until_then, session) == 1 then
     local person = string.sub(session, string.find(session, ' ', 1, true) + 1)
     if redis.call('HINCRBY', KEYS[4], person, 1) == 1 then
-      append('{"kind":"joined","member":' .. person .. '}')
+      append({'{"kind":"joined","member":' .. person .. '}'}, 0)
     end
   end
 end

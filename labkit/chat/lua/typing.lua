@@ -1,3 +1,3 @@
 --!include _room
 -- ARGV: 8 body. Nothing is kept.
-return redis.call(ARGV[4], ARGV[3], epoch .. ' 0 ' .. whole(now) .. ' ' .. ARGV[8])
+return redis.call(ARGV[4], ARGV[3], epoch .. ' 0 ' .. at .. ' ' .. ARGV[8])

@@ -1,4 +1,4 @@
 --!include _room
 -- Answers the sessions that are not over.
 sweep()
-return redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. whole(now), '+inf')
+return redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. at, '+inf')
