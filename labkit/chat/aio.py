@@ -62,7 +62,6 @@ class AsyncListener(Heard):
         self._changed = asyncio.Condition()
         self._ready = asyncio.Event()
         self._error: BaseException | None = None
-        self._ended = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> Self:

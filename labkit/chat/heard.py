@@ -28,6 +28,7 @@ class Heard:
         self._feed = feed
         self._buffer = buffer
         self._taken: dict[str, Position] = {}
+        self._ended = False
 
     @property
     def position(self) -> Position | None:
@@ -43,6 +44,11 @@ class Heard:
     def dropped(self) -> int:
         """How many events did not fit into the buffer."""
         return self._buffer.dropped
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is heard; what is in the buffer can still be taken."""
+        return self._ended
 
     @property
     def waiting(self) -> int:

@@ -62,7 +62,6 @@ class Listener(Heard):
         self._ready = threading.Event()
         self._closing = threading.Event()
         self._error: BaseException | None = None
-        self._ended = False
         self._thread = threading.Thread(target=self._run, name=f"chat {feed.name}", daemon=True)
         self._thread.start()
         self._ready.wait()

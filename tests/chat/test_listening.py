@@ -240,6 +240,7 @@ def test_who_is_too_slow_is_disconnected(place: Place) -> None:
     with room.listen(buffer=3, policy="disconnect") as listener:
         for number in range(10):
             room.say("ada", str(number))
+        until(lambda: listener.ended, "its end")
         assert numbers(take(listener, 3)) == [1, 2, 3]
         with pytest.raises(TooSlow, match=r"3 events waited in 'lobby'.* from `position`"):
             listener.take(PATIENCE)
