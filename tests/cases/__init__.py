@@ -9,7 +9,8 @@ exercise's arguments, named for the idea (right) or the misconception (wrong) th
     @wrong(says="never expires")
     def forgets_the_time_to_live(r, name): ...
 
-`says` is a part of the message that is meant for this mistake.
+`says` is a part of the message that is meant for this mistake. An answer that `waits`, for what
+comes or until the check gives it up, is judged with one seed, where others are with several.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Case:
     name: str
     answer: Callable[..., Any]
     says: str | None
+    waits: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -43,9 +45,9 @@ def right(answer: Callable[..., Any]) -> Case:
     return Case(answer.__name__, answer, None)
 
 
-def wrong(*, says: str) -> Callable[[Callable[..., Any]], Case]:
+def wrong(*, says: str, waits: bool = False) -> Callable[[Callable[..., Any]], Case]:
     """Mark an answer that does not, and give a part of the message it is met with."""
-    return lambda answer: Case(answer.__name__, answer, says)
+    return lambda answer: Case(answer.__name__, answer, says, waits)
 
 
 def cases(lesson: str, exercise: str) -> list[Case]:

@@ -49,7 +49,7 @@ def test_the_stub_earns_nothing(lesson: str, exercise: Exercise, bench: Bench) -
 @pytest.mark.soak
 @pytest.mark.parametrize(("exercise", "case"), CASES)
 def test_case(exercise: Exercise, case: Case, bench: Bench) -> None:
-    for seed in SEEDS:
+    for seed in SEEDS[:1] if case.waits else SEEDS:
         verdict = exercise.judge(case.answer, bench, seed=seed)
         messages = [result.message for result in verdict.results if result.points == 0]
         if case.says is None:
