@@ -16,7 +16,7 @@ import re
 import socket
 import ssl
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from urllib.parse import SplitResult, urlsplit
@@ -101,7 +101,11 @@ async def connect_async(url: str | None = None, **options: Any) -> redis.asyncio
     Arguments and errors are those of `connect()`; for a cluster the client is a
     `redis.asyncio.RedisCluster`.
     """
-    target = await asyncio.to_thread(_resolve, url)
+    apart = ThreadPoolExecutor(1)  # that of the loop would keep its thread
+    try:
+        target = await asyncio.get_running_loop().run_in_executor(apart, _resolve, url)
+    finally:
+        apart.shutdown(wait=False)
     refusal = await _refusal_async(target, options)
     if refusal:
         raise CannotConnect(refusal)
