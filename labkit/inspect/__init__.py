@@ -1,0 +1,17 @@
+"""What redis-cli shows, from Python."""
+
+from typing import Any
+
+from labkit.inspect.printing import Form, shown
+from labkit.inspect.replies import Reply
+from labkit.inspect.session import Session, run, session
+from labkit.inspect.words import InvalidArguments, split
+
+__all__ = ["Form", "InvalidArguments", "Reply", "Session", "run", "session", "shown", "split"]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext labkit.inspect` does."""
+    from labkit.inspect import magics
+
+    magics.load(shell)

@@ -1,0 +1,71 @@
+"""`%redis` and `%%redis`: redis-cli in a notebook. `%load_ext labkit.inspect` brings them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from labkit.connection import connect
+from labkit.inspect.session import Session, session
+
+if TYPE_CHECKING:
+    import redis
+
+    from labkit.inspect.printing import Form
+
+_FORMS: dict[str, Form] = {"--no-raw": "tty", "--raw": "raw", "--csv": "csv", "--json": "json"}
+_clients: dict[str, redis.Redis] = {}
+
+
+class _Asked(NamedTuple):
+    """What the options say, and the rest of the line."""
+
+    form: Form
+    session: Session
+    rest: str
+
+
+def load(shell: Any) -> None:
+    """Give a shell of IPython the magics."""
+    shell.register_magic_function(redis_magic, "line_cell", "redis")
+
+
+def redis_magic(line: str, cell: str | None = None) -> None:
+    """Run a line, or each line of a cell, and print what redis-cli would.
+
+    Options, as those of redis-cli, stand before the command: `--raw`, `--csv`, `--json`, `--no-raw`
+    (the default), `-3` for RESP3, `-u URL` for another server than that of `labkit.connect()`.
+    SUBSCRIBE, MONITOR and the like go on until the kernel is interrupted.
+    """
+    asked = _read(line)
+    for each in [asked.rest] if cell is None else [asked.rest, *cell.splitlines()]:
+        for piece in asked.session.lines(each, form=asked.form):
+            print(piece, end="", flush=True)
+
+
+def _read(line: str) -> _Asked:
+    form: Form = "tty"
+    resp3 = False
+    client = None
+    rest = line.strip()
+    while re.match(r"-3\b|-(?![0-9])", rest):  # not the number of times
+        option, _, rest = rest.partition(" ")
+        rest = rest.lstrip()
+        if option == "-u":
+            url, _, rest = rest.partition(" ")
+            client = _client(url)
+        elif option == "-3":
+            resp3 = True
+        elif option in _FORMS:
+            form = _FORMS[option]
+        else:
+            known = ", ".join(["-3", "-u URL", *_FORMS])
+            raise ValueError(f"%redis has no option {option!r}; expected one of {known}")
+    return _Asked(form, session(client, 3 if resp3 or form == "json" else 2), rest.lstrip())
+
+
+def _client(url: str) -> redis.Redis:
+    """The client of a URL, always the same, so that its session goes on."""
+    if url not in _clients:
+        _clients[url] = connect(url)
+    return _clients[url]
