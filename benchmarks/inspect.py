@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def rows(count: int = KEYS) -> Iterator[str]:
         if CLI is not None:
             for option in ("--memkeys", "--bigkeys"):
                 command = [CLI, "-u", server.url, "--no-auth-warning", option]
-                ways[f"redis-cli {option}"] = lambda command=command: _run(command)
+                ways[f"redis-cli {option}"] = partial(_run, command)
         for name, way in ways.items():
             start = perf_counter()
             way()
