@@ -41,16 +41,25 @@ local kinds, kind_of = coder()
 local encodings, encoding_of = coder()
 local keys, types, ttls, sizes, codes, idles, uses = {}, {}, {}, {}, {}, {}, {}
 local found = 0
+-- What has one of these encodings is of one type, and need not be asked for it.
+local of_encoding = {
+  int = 'string', embstr = 'string', raw = 'string', quicklist = 'list', intset = 'set',
+  skiplist = 'zset', stream = 'stream',
+}
+
 for _, key in ipairs(step[2]) do
-  local kind = redis.call('TYPE', key)
-  kind = type(kind) == 'table' and kind.ok or kind
+  local encoding = ask('encoding', 'OBJECT', 'ENCODING', key)
+  local kind = of_encoding[encoding]
+  if not kind then
+    kind = redis.call('TYPE', key)
+    kind = type(kind) == 'table' and kind.ok or kind
+  end
   if kind ~= 'none' then
     found = found + 1
     keys[found] = key
     types[found] = kind_of(kind)
     ttls[found] = redis.call('PTTL', key)
     sizes[found] = ARGV[5] ~= '' and ask('memory', 'MEMORY', 'USAGE', key, 'SAMPLES', ARGV[5]) or -1
-    local encoding = ask('encoding', 'OBJECT', 'ENCODING', key)
     codes[found] = encoding and encoding_of(encoding) or -1
     idles[found] = ask('idle', 'OBJECT', 'IDLETIME', key) or -1
     uses[found] = ask('used', 'OBJECT', 'FREQ', key) or -1
