@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import redis
 
 BATCH = 1000
-"""Keys that one step looks at; the server serves nobody else for some three milliseconds meanwhile."""
+"""Keys that one step looks at; the server serves nobody else for some three milliseconds then."""
 TYPES = ("string", "list", "set", "zset", "hash", "stream")
 
 ROWS = 10_000
