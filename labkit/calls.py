@@ -10,6 +10,7 @@ Cluster can serve them, also while it moves the slot to another node.
 from __future__ import annotations
 
 import weakref
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from redis.exceptions import NoScriptError, ResponseError
@@ -17,7 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from labkit.lua import script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -30,7 +31,8 @@ _held: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 class Call(Generic[T_co]):
     """One round trip: a script or a command with its arguments, and the reader of its reply.
 
-    A package derives its own, with its name as `package`.
+    A package derives its own, with its name as `package`, and what else redis-py is told with each
+    of its calls as `options`.
 
     Args:
         name: A script's name, or a command in capitals.
@@ -42,6 +44,7 @@ class Call(Generic[T_co]):
     __slots__ = ("arguments", "keys", "name", "read")
 
     package: ClassVar[str]
+    options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -82,10 +85,10 @@ def send(client: Any, held: set[str], call: Call[T]) -> T:
     """Send a call through a blocking client, whose `scripts_of` are `held`."""
     try:
         try:
-            reply = client.execute_command(*call.command(held))
+            reply = client.execute_command(*call.command(held), **call.options)
         except NoScriptError:
             held.clear()
-            reply = client.execute_command(*call.command(held))
+            reply = client.execute_command(*call.command(held), **call.options)
     except ResponseError as error:
         raise call.explained(error) from error
     call.sent(held)
@@ -96,10 +99,10 @@ async def send_async(client: Any, held: set[str], call: Call[T]) -> T:
     """Send a call through a client of `redis.asyncio`, whose `scripts_of` are `held`."""
     try:
         try:
-            reply = await client.execute_command(*call.command(held))
+            reply = await client.execute_command(*call.command(held), **call.options)
         except NoScriptError:
             held.clear()
-            reply = await client.execute_command(*call.command(held))
+            reply = await client.execute_command(*call.command(held), **call.options)
     except ResponseError as error:
         raise call.explained(error) from error
     call.sent(held)

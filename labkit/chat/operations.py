@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -94,7 +93,7 @@ class Calls:
 
     def _common(self) -> tuple[Any, ...]:
         now = "" if self._clock is None else round(self._clock() * 1000)
-        return (now, os.urandom(_RANDOM).hex(), *self._fixed)
+        return (now, secrets.token_hex(_RANDOM), *self._fixed)
 
     def register(self) -> Call[None]:
         """Makes the room one that patterns find; before anything happens in it."""

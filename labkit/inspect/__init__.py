@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from labkit.inspect.cli import Session, run, session
 from labkit.inspect.printing import Form, shown
 from labkit.inspect.replies import Reply
-from labkit.inspect.session import Session, run, session
 from labkit.inspect.words import InvalidArguments, split
 
 __all__ = ["Form", "InvalidArguments", "Reply", "Session", "run", "session", "shown", "split"]

@@ -8,29 +8,36 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from redis.client import NEVER_DECODE
-from redis.exceptions import NoScriptError
 
-from labkit.lua import script
+from labkit.calls import Call, scripts_of, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import redis
 
 BATCH = 1000
 """Keys that one step looks at; the server serves nobody else for some three milliseconds then."""
-TYPES = ("string", "list", "set", "zset", "hash", "stream")
-
 ROWS = 10_000
 """Rows that a frame has at least, but for the last: small frames cost more than what is in them."""
+TYPES = ("string", "list", "set", "zset", "hash", "stream")
 
 _COLUMNS = ("key", "group", "type", "ttl", "memory", "encoding", "idle", "uses")
 _PART = re.compile(r"[^:/\n]*\d[^:/\n]*")
+
+
+class _Look(Call[list[Any]]):
+    """One step; names of keys are bytes, whatever the client decodes."""
+
+    __slots__ = ()
+
+    package = "labkit.inspect"
+    options: ClassVar[Mapping[str, Any]] = {NEVER_DECODE: []}
 
 
 def group_of(key: str) -> str:
@@ -246,15 +253,8 @@ def _summed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.groupby("group").agg(ways)
 
 
-def _step(client: Any, cursor: bytes, words: Sequence[Any]) -> list[Any]:
-    known = script("labkit.inspect", "survey")
-    as_bytes: dict[str, Any] = {NEVER_DECODE: []}
-    try:
-        reply = client.execute_command("EVALSHA", known.digest, 0, cursor, *words, **as_bytes)
-    except NoScriptError:
-        reply = client.execute_command("EVAL", known.text, 0, cursor, *words, **as_bytes)
-    found: list[Any] = reply
-    return found
+def _step(client: redis.Redis, cursor: bytes, words: Sequence[Any]) -> list[Any]:
+    return send(client, scripts_of(client), _Look("survey", (), (cursor, *words), list))
 
 
 def _frame(steps: Sequence[Sequence[Any]], group: Callable[[str], str]) -> pd.DataFrame:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from labkit.connection import connect
-from labkit.inspect.session import Session, session
+from labkit.inspect.cli import Session, client_of, session
 
 if TYPE_CHECKING:
-    import redis
-
     from labkit.inspect.printing import Form
 
 _FORMS: dict[str, Form] = {"--no-raw": "tty", "--raw": "raw", "--csv": "csv", "--json": "json"}
-_clients: dict[str, redis.Redis] = {}
 
 
 class _Asked(NamedTuple):
@@ -53,7 +49,7 @@ def _read(line: str) -> _Asked:
         rest = rest.lstrip()
         if option == "-u":
             url, _, rest = rest.partition(" ")
-            client = _client(url)
+            client = client_of(url)
         elif option == "-3":
             resp3 = True
         elif option in _FORMS:
@@ -62,10 +58,3 @@ def _read(line: str) -> _Asked:
             known = ", ".join(["-3", "-u URL", *_FORMS])
             raise ValueError(f"%redis has no option {option!r}; expected one of {known}")
     return _Asked(form, session(client, 3 if resp3 or form == "json" else 2), rest.lstrip())
-
-
-def _client(url: str) -> redis.Redis:
-    """The client of a URL, always the same, so that its session goes on."""
-    if url not in _clients:
-        _clients[url] = connect(url)
-    return _clients[url]

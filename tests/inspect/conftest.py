@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
+from labkit import connect
 from labkit.server import LocalServer, find_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import redis
 
 CLI = shutil.which("redis-cli") or shutil.which("valkey-cli")
 
@@ -22,6 +26,17 @@ def server() -> Iterator[LocalServer]:
         pytest.skip("no Redis or Valkey to start")
     with LocalServer() as server:
         yield server
+
+
+@pytest.fixture(params=["fakeredis", "server"])
+def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
+    if request.param == "fakeredis":
+        yield connect(f"fake://{uuid.uuid4().hex}")
+        return
+    server: LocalServer = request.getfixturevalue("server")
+    with server.client() as client:
+        client.flushall()
+        yield client
 
 
 @pytest.fixture
@@ -65,7 +80,7 @@ def _endless(server: LocalServer, line: str) -> bytes:
         assert process.stdout is not None
         process.stdin.write(line.encode() + b"\n")
         process.stdin.flush()
-        confirmed = 4 * line.count(" ") - line.count(" ") + 1  # three lines each, and the first
+        confirmed = 1 + 3 * line.count(" ")  # the first line, and three for each
         printed = b"".join(process.stdout.readline() for _ in range(confirmed))
         client.publish("news", "hello\n")
         client.publish("news", b"\x80")

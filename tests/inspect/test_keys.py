@@ -15,20 +15,7 @@ from labkit import CommandLog, connect
 from labkit.inspect import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from labkit.server import LocalServer
-
-
-@pytest.fixture(params=["fakeredis", "server"])
-def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
-    if request.param == "fakeredis":
-        yield connect(f"fake://{uuid.uuid4().hex}")
-        return
-    server: LocalServer = request.getfixturevalue("server")
-    with server.client() as client:
-        client.flushall()
-        yield client
 
 
 def fill(client: redis.Redis, names: list[bytes], seed: int) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 import uuid
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,20 +16,7 @@ from labkit import connect, inspect
 from labkit.inspect import Reply, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from labkit.server import LocalServer
-
-
-@pytest.fixture(params=["fakeredis", "server"])
-def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
-    if request.param == "fakeredis":
-        yield connect(f"fake://{uuid.uuid4().hex}")
-        return
-    server: LocalServer = request.getfixturevalue("server")
-    with server.client() as client:
-        client.flushall()
-        yield client
 
 
 @pytest.mark.parametrize(
@@ -85,16 +75,55 @@ def test_ask_gives_replies_with_their_types(client: redis.Redis) -> None:
         assert session.ask("INCR", "key").kind == "error"
 
 
-def test_what_does_not_end_ends_after_so_many_messages_or_seconds(client: redis.Redis) -> None:
-    begun = (
-        'Reading messages... (press Ctrl-C to quit)\n1) "subscribe"\n2) "news"\n3) (integer) 1\n'
-    )
-    assert inspect.run("SUBSCRIBE news", client=client, seconds=0.05) == begun
+BEGUN = 'Reading messages... (press Ctrl-C to quit)\n1) "subscribe"\n2) "news"\n3) (integer) 1\n'
+
+
+def test_what_does_not_end_ends_after_so_many_messages(client: redis.Redis) -> None:
+    assert inspect.run("SUBSCRIBE news", client=client, most=0) == BEGUN
     pieces = inspect.session(client).lines("SUBSCRIBE news", most=1)
-    assert next(pieces) + next(pieces) == begun
+    assert next(pieces) + next(pieces) == BEGUN
     client.publish("news", "hello")
     assert "".join(pieces) == '1) "message"\n2) "news"\n3) "hello"\n'
-    assert inspect.run("PING", client=client) == "PONG\n"  # on a new connection
+
+
+def test_it_ends_after_so_many_seconds_also_where_messages_never_stop(client: redis.Redis) -> None:
+    over = threading.Event()
+
+    def flood() -> None:
+        with client.pipeline(transaction=False) as pipe:
+            while not over.is_set():
+                for _ in range(100):
+                    pipe.publish("news", "hello")
+                pipe.execute()
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        printed = inspect.run("SUBSCRIBE news", client=client, seconds=0.2)
+    finally:
+        over.set()
+        flooding.join()
+    assert printed.startswith("Reading messages...")
+
+
+def test_a_session_goes_on_beside_what_does_not_end(client: redis.Redis) -> None:
+    session = inspect.session(client)
+    assert session.run("MULTI") == "OK\n"
+    pieces = session.lines("SUBSCRIBE news")
+    assert next(pieces) + next(pieces) == BEGUN
+    assert session.run("PUBLISH news hello") == "QUEUED\n"
+    assert session.run("EXEC") == "1) (integer) 1\n"
+    assert next(pieces) == '1) "message"\n2) "news"\n3) "hello"\n'
+    pieces.close()
+
+
+def test_a_session_goes_with_its_client() -> None:
+    client = connect(f"fake://{uuid.uuid4().hex}")
+    assert inspect.run("PING", client=client) == "PONG\n"
+    session = weakref.ref(inspect.session(client))
+    del client
+    gc.collect()
+    assert session() is None
 
 
 def test_an_interrupt_ends_what_waits_and_leaves_a_session_that_works(
@@ -135,7 +164,7 @@ def test_no_other_protocol_and_no_other_form(client: redis.Redis) -> None:
 def test_the_magics_print(
     client: redis.Redis, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labkit.inspect.magics.connect", lambda _: client)
+    monkeypatch.setattr("labkit.inspect.cli.connect", lambda _: client)
     shell = InteractiveShell.instance()
     inspect.load_ipython_extension(shell)
     url = f"there-{uuid.uuid4().hex}"

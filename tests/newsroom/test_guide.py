@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
-from tests.project import PROJECT
+from tests.guides import examples
 
 
 def test_the_examples_of_the_guide_run() -> None:
-    guide = (PROJECT / "docs" / "newsroom.md").read_text("utf-8")
-    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", guide)
-    assert len(blocks) == 9
-    code = "\n".join(blocks)
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    printed = result.stdout.splitlines()
+    code, printed = examples("newsroom", blocks=9)
     promised = re.findall(r"(?m)^ *print\(.*\)  # (.*)$", code)
     assert len(promised) == 14
     assert [line for line in printed if line in promised] == promised

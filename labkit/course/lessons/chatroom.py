@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,15 @@ import redis
 from redis.client import PubSub, PubSubWorkerThread
 
 from labkit.course.exercise import AnswerRaised
-from labkit.course.lessons.lesson_02_pub_sub import outline
+from labkit.course.lessons.lesson_02_pub_sub import _came, _listening, outline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from labkit.course.exercise import Trial
 
     Message = tuple[int, str]
+    Ear = Callable[[], list[tuple[str, str]]]
 
 # Far above what a private server needs; who waits longer waits for nothing.
 _PATIENCE = 10.0
@@ -65,33 +67,12 @@ def _is_there(trial: Trial, room: str, what: str, kind: str) -> None:
     trial.require(found == kind, f"{key} is a {found}; it should be a {kind}.")
 
 
-class _Ear:
-    """Hears what is published, on any channel."""
-
-    def __init__(self, trial: Trial) -> None:
-        self._client = trial.another_client()
-        self._end = f"end:{trial.word()}"
-        self._line = self._client.pubsub()
-
-    def __enter__(self) -> _Ear:
-        self._line.psubscribe("*")
-        self._line.get_message(timeout=_PATIENCE)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._line.close()
-
-    def heard(self) -> list[tuple[str, str]]:
-        """What was published since the last time: channels and texts."""
-        self._client.publish(self._end, "")
-        found = []
-        while message := self._line.get_message(timeout=_PATIENCE):
-            if message["channel"] == self._end:
-                break
-            # fakeredis tells of every key that changes, as a server does only when it is asked to.
-            if not message["channel"].startswith("__key"):
-                found.append((message["channel"], message["data"]))
-        return found
+@contextlib.contextmanager
+def _ear(trial: Trial) -> Iterator[Ear]:
+    """Tells what was published since it was asked last: channels and texts, of any channel."""
+    client = trial.another_client()
+    with _listening(client, pattern="*") as line:
+        yield lambda: _came([line], client)[0]
 
 
 # -- say something -------------------------------------------------------------------------------
@@ -134,7 +115,7 @@ _NO_SCRIPT = (
 def _says(trial: Trial) -> None:
     room, old, member = trial.words(3)
     latest = trial.rng.randrange(200, 90_000)
-    with _Ear(trial) as ear:
+    with _ear(trial) as ear:
         for number, text in enumerate((trial.word(), *_AWKWARD), start=1):
             _say_one(trial, ear, room, member, text, number)
         kept = {_name(room, what) for what in ("last", "stream")}
@@ -142,14 +123,21 @@ def _says(trial: Trial) -> None:
         trial.require(not extra, f"Besides number and history your answer leaves {extra} behind.")
         # A room that was quiet for long: its history is gone, its number is not.
         trial.client.set(_name(old, "last"), latest)
-        ear.heard()
+        ear()
         _say_one(trial, ear, old, 'O\'Neill "Bo"', trial.word(), latest + 1)
 
 
-def _say_one(trial: Trial, ear: _Ear, room: str, member: str, text: str, number: int) -> None:
+def _say_one(
+    trial: Trial,
+    ear: Callable[[], list[tuple[str, str]]],
+    room: str,
+    member: str,
+    text: str,
+    number: int,
+) -> None:
     with trial.explain(redis.ResponseError, _NO_SCRIPT):
         got = trial.call(trial.client, room, member, text, 100)
-    heard = ear.heard()
+    heard = ear()
     _is_there(trial, room, "last", "string")
     _is_there(trial, room, "stream", "stream")
     last, stream, live = (_name(room, what) for what in ("last", "stream", "live"))
@@ -254,17 +242,17 @@ def _two_speak(trial: Trial) -> None:
     )
     again = "Somebody spoke meanwhile: catch WatchError and begin again."
     with (
-        _Ear(trial) as ear,
+        _ear(trial) as ear,
         trial.explain(redis.ResponseError, refused),
         trial.explain(redis.WatchError, again),
     ):
         race = trial.race(
-            lambda: ear.heard(),
+            ear,
             lambda: _speak(witness, room, "me too"),
             *(trial.client, room, "ada", text, 100),
         )
         for got in race:
-            entries, heard = _entries(witness, room), ear.heard()
+            entries, heard = _entries(witness, room), ear()
             trial.require(
                 witness.get(_name(room, "last")) == "2" and len(entries) == 2,
                 "Two people spoke at once, and the room has the number "
@@ -290,18 +278,18 @@ def _two_speak(trial: Trial) -> None:
 def _all_or_nothing(trial: Trial) -> None:
     room, text = trial.words(2)
     witness = trial.another_client()
-    with _Ear(trial) as ear:
+    with _ear(trial) as ear:
 
         def prepare() -> None:
             for _ in range(3):
                 _speak(witness, room, trial.word())
-            ear.heard()
+            ear()
 
         states = []
         for _ in trial.crashes(prepare, trial.client, room, "ada", text, 3):
             numbers = [int(entry.partition("-")[0]) for entry, _ in _entries(witness, room)]
             counted = witness.get(_name(room, "last")) == "4"
-            states.append((counted, numbers, bool(ear.heard())))
+            states.append((counted, numbers, bool(ear())))
         # How many entries are kept is another check's matter: here, what the answer itself leaves.
         before, said = (False, [1, 2, 3], False), states[-1]
         counted, numbers, heard = said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import queue
 import re
 import threading
@@ -87,18 +89,17 @@ class Session:
     Only one thread at a time can use it; others wait.
 
     Args:
-        client: A `redis.Redis`: whose server it is, and how to sign in. Without one, that of
-            `labkit.connect()`.
+        client: A `redis.Redis`: whose server it is, and how to sign in.
         resp: The version of the protocol: 2, or 3 as for `redis-cli -3`.
 
     Raises:
         ValueError: There is no such version.
     """
 
-    def __init__(self, client: redis.Redis | None = None, *, resp: Literal[2, 3] = 2) -> None:
+    def __init__(self, client: redis.Redis, *, resp: Literal[2, 3] = 2) -> None:
         if resp not in (2, 3):
             raise ValueError(f"resp is {resp!r}; expected 2 or 3")
-        self._client = connect() if client is None else client
+        self._pool = client.connection_pool
         self._resp = resp
         self._wire: _Wire | None = None
         self._database: bytes | None = None
@@ -111,12 +112,16 @@ class Session:
             redis.ConnectionError: The connection is lost; the next command makes another one.
         """
         command = [word if isinstance(word, bytes) else word.encode() for word in words]
-        with self._turn, self._lost():
-            wire = self._connected()
-            wire.send(command)
-            reply = wire.receive()
-            while reply.kind == "push":  # told in between, such as what another client changed
+        with self._turn, _named_by_redis():
+            try:
+                wire = self._connected()
+                wire.send(command)
                 reply = wire.receive()
+                while reply.kind == "push":  # told in between, such as what another client changed
+                    reply = wire.receive()
+            except BaseException:
+                self.close()  # after an error, or Ctrl-C, nothing half read is left behind
+                raise
         if len(command) == 2 and command[0].lower() == b"select" and reply.kind == "status":
             self._database = command[1]
         return reply
@@ -153,7 +158,11 @@ class Session:
         most: int | None = None,
         seconds: float | None = None,
     ) -> Iterator[str]:
-        """The same piece by piece, as it comes."""
+        """The same piece by piece, as it comes.
+
+        SUBSCRIBE, MONITOR and the like have a connection of their own: the session goes on beside
+        them, with its database and its transaction.
+        """
         try:
             words = split(line)
         except InvalidArguments:
@@ -188,24 +197,19 @@ class Session:
     def _follow(
         self, words: Sequence[bytes], form: Form, most: int | None, seconds: float | None
     ) -> Iterator[str]:
-        """What comes without being asked for; the connection is of no other use after that."""
-        if words[0].lower() != b"monitor" and form != "raw":
+        """What comes without being asked for, over a connection of its own."""
+        monitor = words[0].lower() == b"monitor"
+        if not monitor and form != "raw":
             yield _READING
-        left = len(words) - 1 if words[0].lower() != b"monitor" else 1  # the confirmations
-        left = -1 if most is None else left + most
-        until = None if seconds is None else time.monotonic() + seconds
-        with self._turn, self._lost():
-            wire = self._connected()
-            try:
-                wire.send(words)
-                while left != 0:
-                    rest = None if until is None else max(0.001, until - time.monotonic())
-                    yield _text(shown(wire.receive(rest), form))
+        confirmations = 1 if monitor else len(words) - 1
+        left = -1 if most is None else confirmations + most
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        with _named_by_redis(), contextlib.closing(self._connect()) as wire:
+            wire.send(words)
+            with contextlib.suppress(KeyboardInterrupt, TimeoutError):
+                while left != 0 and (rest := until - time.monotonic()) > 0:
+                    yield _text(shown(wire.receive(None if rest == math.inf else rest), form))
                     left -= 1
-            except (KeyboardInterrupt, TimeoutError, GeneratorExit):
-                pass
-            finally:
-                self.close()
 
     def _connected(self) -> _Wire:
         if self._wire is None:
@@ -216,31 +220,30 @@ class Session:
         return self._wire
 
     def _connect(self) -> _Wire:
-        pool = self._client.connection_pool
-        how = dict(pool.connection_kwargs) | {"protocol": self._resp}
+        how = dict(self._pool.connection_kwargs) | {"protocol": self._resp}
         for option in ("socket_timeout", "decode_responses"):
             how.pop(option, None)
-        connection = pool.connection_class(**how)
+        connection = self._pool.connection_class(**how)
         return _Fake(connection) if hasattr(connection, "_server") else _Socket(connection)
 
-    @contextlib.contextmanager
-    def _lost(self) -> Iterator[None]:
-        """Leave nothing half read behind: neither after an error nor after Ctrl-C."""
-        try:
-            yield
-        except redis.RedisError:
-            self.close()
-            raise
-        except OSError as error:
-            self.close()
-            raise redis.ConnectionError(f"{error}; the next command connects again") from error
-        except BaseException:
-            self.close()
-            raise
+
+@contextlib.contextmanager
+def _named_by_redis() -> Iterator[None]:
+    """Raise what a socket raises as redis-py does."""
+    try:
+        yield
+    except OSError as error:
+        raise redis.ConnectionError(f"{error}; the next command connects again") from error
 
 
+@functools.cache
+def client_of(url: str | None = None) -> redis.Redis:
+    """The client of a URL, or that of `labkit.connect()`: always the same."""
+    return connect(url)
+
+
+# A session knows the pool of its client and not the client, so that it goes when the client does.
 _sessions: weakref.WeakKeyDictionary[Any, dict[int, Session]] = weakref.WeakKeyDictionary()
-_own: list[redis.Redis] = []
 
 
 def session(client: redis.Redis | None = None, resp: Literal[2, 3] = 2) -> Session:
@@ -250,10 +253,7 @@ def session(client: redis.Redis | None = None, resp: Literal[2, 3] = 2) -> Sessi
         client: The client; without one, that of `labkit.connect()`.
         resp: The version of the protocol.
     """
-    if client is None:
-        if not _own:
-            _own.append(connect())
-        client = _own[0]
+    client = client_of() if client is None else client
     held = _sessions.setdefault(client, {})
     if resp not in held:
         held[resp] = Session(client, resp=resp)
