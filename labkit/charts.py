@@ -225,6 +225,51 @@ def bars(
     return Chart(figure, f"In {unit}: {', '.join(figures)}.")
 
 
+def histogram(
+    counts: Mapping[str, float],
+    *,
+    unit: str,
+    across: str,
+    apart: str | None = None,
+    title: str | None = None,
+) -> Chart:
+    """One upright bar a range, with its count and its share of all.
+
+    Args:
+        counts: By the name of the range, in order; not negative.
+        unit: What is counted: "keys".
+        across: What the ranges are ranges of: "time to live".
+        apart: The one that is no range like the others, such as "never"; it is hatched, and
+            stands apart.
+        title: The message of the chart.
+
+    Raises:
+        ValueError: There is no count, or one is negative or not finite; or `apart` is none of them.
+    """
+    _refuse_unusable(counts)
+    if apart is not None and apart not in counts:
+        raise ValueError(f"apart is {apart!r}; expected one of {list(counts)}")
+    total = sum(counts.values())
+    notes = {name: f"{format_number(n)}{_percent(n, total)}" for name, n in counts.items()}
+    with _style():
+        figure, axes = _canvas(title)
+        _scale(axes, "y", list(counts.values()), unit, "", log=False)
+        places = [at + 0.6 * (name == apart) for at, name in enumerate(counts)]
+        for place, (name, count) in zip(places, counts.items(), strict=True):
+            look: dict[str, Any] = {"color": PALETTE[0]}
+            if name == apart:
+                look = {"edgecolor": GREY, "hatch": "//", "fill": False}
+            axes.bar(place, count, width=0.8, **look)
+            text = notes[name].replace(" ", "\n", 1)
+            _note(axes, text, (place, count), (0, 4), ha="center", va="bottom")
+        axes.set_xticks(places, [_label(name) for name in counts])
+        axes.set_xlabel(across)
+        axes.set_ylim(0, 1.25 * max(counts.values()) or 1)
+        axes.grid(visible=False, axis="x")
+    figures = [f"{name} {note}" for name, note in notes.items()]
+    return Chart(figure, f"By {across}, in {unit}: {', '.join(figures)}.")
+
+
 def lines(
     frame: pd.DataFrame,
     x: str,
@@ -520,6 +565,14 @@ def _with_unit(figure: str, unit: str) -> str:
 def _times(value: float, smallest: float) -> str:
     """How many times the smallest a value is; empty where that has no meaning."""
     return f" ({format_number(value / smallest)}x)" if smallest > 0 else ""
+
+
+def _percent(value: float, total: float) -> str:
+    """The share of a value; empty where there is nothing to share."""
+    if not total:
+        return ""
+    share = 100 * value / total
+    return " (< 0.1 %)" if 0 < share < 0.1 else f" ({format_number(share)} %)"
 
 
 def _refuse_unusable(values: Mapping[str, float]) -> None:

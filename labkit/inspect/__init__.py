@@ -2,12 +2,22 @@
 
 from typing import Any
 
-from labkit.inspect.cli import Session, run, session
+from labkit.inspect.cli import Session, help, run, session  # noqa: A004 - as redis-cli's
 from labkit.inspect.printing import Form, shown
 from labkit.inspect.replies import Reply
 from labkit.inspect.words import InvalidArguments, split
 
-__all__ = ["Form", "InvalidArguments", "Reply", "Session", "run", "session", "shown", "split"]
+__all__ = [
+    "Form",
+    "InvalidArguments",
+    "Reply",
+    "Session",
+    "help",
+    "run",
+    "session",
+    "shown",
+    "split",
+]
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 import redis
 
 from labkit.connection import connect
+from labkit.inspect.documentation import helped
 from labkit.inspect.printing import Form, shown
 from labkit.inspect.replies import Reply, of_python, read
 from labkit.inspect.words import InvalidArguments, split
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
-    from typing import BinaryIO
+    from collections.abc import Generator, Iterator, Sequence
+    from io import BufferedReader
 
 _NUMBER = re.compile(rb"[-+]?[0-9]+")
 _ENDLESS = frozenset({b"subscribe", b"psubscribe", b"ssubscribe", b"monitor"})
@@ -44,7 +45,7 @@ class _Socket:
         self._connection = connection
         connection.connect()
         self._socket: socket.socket = connection._sock
-        self._stream: BinaryIO = self._socket.makefile("rb")
+        self._stream: BufferedReader = self._socket.makefile("rb")
 
     def send(self, words: Sequence[bytes]) -> None:
         parts = [b"*%d\r\n" % len(words)]
@@ -53,11 +54,20 @@ class _Socket:
 
     def receive(self, timeout: float | None = None) -> Reply:
         self._socket.settimeout(timeout)
+        if self._stream.peek(1).startswith(b"+"):
+            return self._status()
         return read(self._stream)
 
     def close(self) -> None:
         self._stream.close()
         self._connection.disconnect()
+
+    def _status(self) -> Reply:
+        """A line of any length: MONITOR shows commands with all that they carry."""
+        line = self._stream.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("the server closed the connection")
+        return Reply("status", line[1:-2])
 
 
 class _Fake:
@@ -137,7 +147,8 @@ class Session:
         """Run a line; what redis-cli prints for it, to the last byte.
 
         Args:
-            line: As it is typed: words, quotes, and a number before the command to repeat it.
+            line: As it is typed: words, quotes, and a number before the command to repeat it;
+                or `help` and what about.
             form: "tty" as on a terminal, or "raw", "csv", "json" as with these options.
             most: Of SUBSCRIBE, MONITOR and the like, how many messages to read.
             seconds: And for how long; without both, until it is interrupted (Ctrl-C).
@@ -176,11 +187,42 @@ class Session:
                 return
         if not words:
             return
+        if words[0].lower() in (b"help", b"?"):
+            yield helped(redis.Redis(connection_pool=self._pool), words[1:])
+            return
         if words[0].lower() in _ENDLESS:
-            yield from self._follow(words, form, most, seconds)
+            yield from self._followed(words, form, most, seconds)
             return
         for _ in range(times):
             yield _text(shown(self.ask(*words), form, words))
+
+    def follow(
+        self, *words: bytes | str, most: int | None = None, seconds: float | None = None
+    ) -> Generator[Reply]:
+        """What comes for SUBSCRIBE, MONITOR and the like, as it comes.
+
+        Args:
+            *words: The command, which has a connection of its own. It is closed at the end.
+            most: How many messages to read; the confirmations that come first do not count.
+            seconds: And for how long; without both, until it is interrupted (Ctrl-C).
+
+        Yields:
+            The confirmations, one for each channel, and the messages. An error is the last.
+
+        Raises:
+            redis.ConnectionError: The connection is lost.
+        """
+        command = [word if isinstance(word, bytes) else word.encode() for word in words]
+        confirmations = 1 if command[0].lower() == b"monitor" else len(command) - 1
+        left = -1 if most is None else confirmations + most
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        with _named_by_redis(), contextlib.closing(self._connect()) as wire:
+            wire.send(command)
+            with contextlib.suppress(KeyboardInterrupt, TimeoutError):
+                while left != 0 and (rest := until - time.monotonic()) > 0:
+                    reply = wire.receive(None if rest == math.inf else rest)
+                    yield reply
+                    left = 0 if reply.kind == "error" else left - 1
 
     def close(self) -> None:
         """Give the connection back. Harmless when repeated; the next command makes another one."""
@@ -194,22 +236,14 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _follow(
+    def _followed(
         self, words: Sequence[bytes], form: Form, most: int | None, seconds: float | None
     ) -> Iterator[str]:
-        """What comes without being asked for, over a connection of its own."""
-        monitor = words[0].lower() == b"monitor"
-        if not monitor and form != "raw":
+        if words[0].lower() != b"monitor" and form != "raw":
             yield _READING
-        confirmations = 1 if monitor else len(words) - 1
-        left = -1 if most is None else confirmations + most
-        until = math.inf if seconds is None else time.monotonic() + seconds
-        with _named_by_redis(), contextlib.closing(self._connect()) as wire:
-            wire.send(words)
-            with contextlib.suppress(KeyboardInterrupt, TimeoutError):
-                while left != 0 and (rest := until - time.monotonic()) > 0:
-                    yield _text(shown(wire.receive(None if rest == math.inf else rest), form))
-                    left -= 1
+        with contextlib.closing(self.follow(*words, most=most, seconds=seconds)) as replies:
+            for reply in replies:
+                yield _text(shown(reply, form))
 
     def _connected(self) -> _Wire:
         if self._wire is None:
@@ -283,6 +317,16 @@ def run(
     return session(client, resp or (3 if form == "json" else 2)).run(
         line, form=form, most=most, seconds=seconds
     )
+
+
+def help(name: str = "", *, client: redis.Redis | None = None) -> str:  # noqa: A001 - as redis-cli's
+    """What redis-cli prints for `help` and a name, escape codes for colours among it.
+
+    Args:
+        name: A command such as "ZADD" or "client list", a group such as "@string", or nothing.
+        client: Whose server it is; without one, that of `labkit.connect()`.
+    """
+    return run(f"help {name}", client=client)
 
 
 def _text(printed: bytes) -> str:

@@ -17,7 +17,7 @@ from redis.client import NEVER_DECODE
 from labkit.calls import Call, scripts_of, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     import redis
 
@@ -58,7 +58,7 @@ def batches(
     samples: int | None = 5,
     batch: int = BATCH,
     group: Callable[[str], str] = group_of,
-) -> Iterator[pd.DataFrame]:
+) -> Generator[pd.DataFrame]:
     """What there is to know of keys, as it comes: frames with the columns of `survey`.
 
     Memory stays bounded however many keys there are. While one batch is worked on, the server
@@ -88,7 +88,7 @@ def batches(
 
 def _batches(
     client: redis.Redis, words: Sequence[Any], group: Callable[[str], str]
-) -> Iterator[pd.DataFrame]:
+) -> Generator[pd.DataFrame]:
     steps: list[Any] = []
     waiting = 0
     with ThreadPoolExecutor(1, "labkit-survey") as ahead:

@@ -16,6 +16,7 @@ from labkit.charts import (
     Chart,
     bars,
     cost_against_size,
+    histogram,
     latency_distribution,
     lines,
     percentiles,
@@ -24,7 +25,7 @@ from labkit.charts import (
 from labkit.latency import Growth, Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -60,9 +61,15 @@ TIMES: dict[str, list[float | None]] = {
     "redis": [*(float(3 * second) for second in range(200, 400)), *[None] * 50],
 }
 
+COUNTS = {"< 1 min": 1_234_567, "1-10 min": 12, "> 10 min": 0, "never": 765_421}
+
 
 def of_batches(**options: Any) -> Chart:
     return lines(BATCHES, "batch", "time", "design", unit_x="keys", unit_y="s", **options)
+
+
+def of_counts(counts: Mapping[str, float] = COUNTS, **options: Any) -> Chart:
+    return histogram(counts, unit="keys", across="time to live", **options)
 
 
 EVERY: dict[str, Callable[..., Chart]] = {
@@ -72,6 +79,7 @@ EVERY: dict[str, Callable[..., Chart]] = {
     "cost": lambda **title: cost_against_size(GROWTH, **title),
     "bars": lambda **title: bars({"hash": 893, "JSON": 412}, unit="bytes", **title),
     "bars, far": lambda **title: bars({"none": 120_000, "smart": 212}, unit="reads", **title),
+    "histogram": lambda **title: of_counts(apart="never", **title),
     "lines": lambda **title: of_batches(**title),
     "remaining": lambda **title: remaining(TIMES, **title),
     "remaining, far": lambda **title: remaining({**TIMES, "memory": [0.5, 1.0, 2.0]}, **title),
@@ -407,6 +415,42 @@ def test_bars_of_time_are_in_the_unit_that_fits() -> None:
 def test_values_that_cannot_be_drawn_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         bars(values, unit="bytes")
+
+
+def test_a_histogram_has_a_bar_for_each_range_with_its_share() -> None:
+    chart = of_counts(apart="never")
+    found: list[Any] = list(axes(chart).patches)
+    assert [bar.get_height() for bar in found] == [*COUNTS.values()]
+    assert tick_labels(chart, "x") == [*COUNTS]
+    assert axes(chart).get_ylabel() == "keys"
+    assert axes(chart).get_xlabel() == "time to live"
+    assert notes(chart) == ["1,234,567\n(62 %)", "12\n(< 0.1 %)", "0\n(0 %)", "765,421\n(38 %)"]
+    assert chart.words == (
+        "By time to live, in keys: < 1 min 1,234,567 (62 %), 1-10 min 12 (< 0.1 %), "
+        "> 10 min 0 (0 %), never 765,421 (38 %)."
+    )
+
+
+def test_what_is_no_range_is_hatched_and_stands_apart() -> None:
+    found: list[Any] = list(axes(of_counts(apart="never")).patches)
+    assert [bar.get_hatch() for bar in found] == [None, None, None, "//"]
+    middles = [bar.get_x() + bar.get_width() / 2 for bar in found]
+    gaps = [after - before for before, after in pairwise(middles)]
+    assert gaps[0] == pytest.approx(gaps[1])
+    assert gaps[2] > 1.5 * gaps[0]
+    assert not any(bar.get_hatch() for bar in axes(of_counts()).patches)
+
+
+def test_a_histogram_of_nothing_is_drawn_and_one_without_counts_refused() -> None:
+    chart = of_counts({"a": 0, "b": 0})
+    assert chart.words == "By time to live, in keys: a 0, b 0."
+    assert axes(chart).get_ylim() == (0, 1)
+    with pytest.raises(ValueError, match="no values to draw"):
+        of_counts({})
+    with pytest.raises(ValueError, match=r"'a' is -1"):
+        of_counts({"a": -1})
+    with pytest.raises(ValueError, match=r"apart is 'c'; expected one of \['a'\]"):
+        of_counts({"a": 1}, apart="c")
 
 
 def test_lines_are_sorted_scaled_and_labelled() -> None:
