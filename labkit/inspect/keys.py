@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -98,10 +99,11 @@ def _batches(
             cursor, *columns = coming.result()
             if cursor != b"0":
                 coming = ahead.submit(_step, client, cursor, words)
-            steps.append(columns)
+            # In small pieces, while the server looks: the reply is not kept waiting.
+            steps.append(_arrays(columns, group))
             waiting += len(columns[0])
             if waiting >= ROWS or (waiting and cursor == b"0"):
-                yield _frame(steps, group)
+                yield _frame(steps)
                 steps, waiting = [], 0
 
 
@@ -257,20 +259,27 @@ def _step(client: redis.Redis, cursor: bytes, words: Sequence[Any]) -> list[Any]
     return send(client, scripts_of(client), _Look("survey", (), (cursor, *words), list))
 
 
-def _frame(steps: Sequence[Sequence[Any]], group: Callable[[str], str]) -> pd.DataFrame:
-    keys, types, ttls, sizes, codes, idles, uses, kinds, encodings = zip(*steps, strict=True)
-    names = _texts([key for part in keys for key in part])
-    ttl = _numbers(ttls)
+def _arrays(columns: Sequence[Any], group: Callable[[str], str]) -> Sequence[Any]:
+    """The columns of one step as a frame has them, but for the names that codes stand for."""
+    keys, types, ttls, sizes, codes, idles, uses, kinds, encodings = columns
+    names = _texts(keys)
+    groups = _groups(names) if group is group_of else list(map(group, names))
+    seen = [_numbers(column, len(keys)) for column in (ttls, sizes, idles, uses)]
+    return names, groups, *seen, (types, kinds), (codes, encodings)
+
+
+def _frame(steps: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    names, groups, ttls, sizes, idles, uses, types, encodings = zip(*steps, strict=True)
     return pd.DataFrame(
         {
-            "key": names,
-            "group": _groups(names) if group is group_of else list(map(group, names)),
-            "type": _named(types, kinds),
-            "ttl": np.where(ttl < 0, np.nan, ttl / 1000),
-            "memory": _seen(sizes),
-            "encoding": _named(codes, encodings),
-            "idle": _seen(idles),
-            "uses": _seen(uses),
+            "key": list(chain.from_iterable(names)),
+            "group": list(chain.from_iterable(groups)),
+            "type": _named(types),
+            "ttl": np.concatenate(ttls) / 1000,
+            "memory": np.concatenate(sizes),
+            "encoding": _named(encodings),
+            "idle": np.concatenate(idles),
+            "uses": np.concatenate(uses),
         },
         copy=False,
     )
@@ -290,27 +299,26 @@ def _groups(names: list[str]) -> list[str]:
     return found if len(found) == len(names) else list(map(group_of, names))
 
 
-def _named(codes: Sequence[Sequence[int]], names: Sequence[Sequence[bytes]]) -> Any:
+def _named(steps: Sequence[tuple[Sequence[int], Sequence[bytes]]]) -> Any:
     """The names that codes stand for, where each step has a list of its own."""
-    known = {
-        name: at for at, name in enumerate(dict.fromkeys(name for part in names for name in part))
-    }
+    names = dict.fromkeys(name for _, own in steps for name in own)
+    known = {name: at for at, name in enumerate(names)}
     parts = [
-        np.array([*(known[name] for name in own), -1])[np.asarray(part, dtype=int)]
-        for part, own in zip(codes, names, strict=True)
+        np.array([*(known[name] for name in own), -1])[np.asarray(codes, dtype=int)]
+        for codes, own in steps
     ]
     return pd.Categorical.from_codes(
         np.concatenate(parts).astype(int), categories=pd.Index([name.decode() for name in known])
     )
 
 
-def _numbers(parts: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:
-    return np.concatenate([np.asarray(part, dtype=float) for part in parts])
-
-
-def _seen(parts: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:
-    found = _numbers(parts)
-    return np.where(found < 0, np.nan, found)
+def _numbers(column: Sequence[int], count: int) -> np.ndarray[Any, Any]:
+    """So many numbers; NaN where there is none, or one below 0."""
+    if not column:
+        return np.full(count, np.nan)
+    found = np.asarray(column, dtype=float)
+    found[found < 0] = np.nan
+    return found
 
 
 def _joined(parts: list[Any]) -> Any:

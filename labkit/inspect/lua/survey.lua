@@ -1,8 +1,8 @@
 -- One step of SCAN, and what there is to know of each key that it meets; nothing is changed.
 -- ARGV: 1 cursor, 2 pattern, 3 count, 4 type or "", 5 samples for MEMORY USAGE or "" to leave it out.
 -- Answers the cursor and columns: keys, types, ms to live, bytes, encodings, idle seconds, how often
--- used. Types and encodings are numbers, from 0, into the lists of names at the end. -1 is what could
--- not be seen.
+-- used. Types and encodings are numbers, from 0, into the lists of names at the end. A column that
+-- could not be seen is empty, and -1 is a type or an encoding that has no name.
 local words = {'SCAN', ARGV[1], 'COUNT', ARGV[3]}
 if ARGV[2] ~= '*' then
   words[#words + 1] = 'MATCH'
@@ -14,31 +14,24 @@ if ARGV[4] ~= '' then
 end
 local step = redis.call(unpack(words))
 
--- What the server has not, or does not let us ask, is asked once.
-local refused = {}
-local function ask(what, ...)
-  if refused[what] then return nil end
-  local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err then
-    refused[what] = true
-    return nil
-  end
-  return reply
-end
+-- What takes its time here is calls, so each is made only where it can tell something: what the
+-- server has not, or does not let us ask, is asked once.
+local call, pcall = redis.call, redis.pcall
+local see_encoding, see_memory, see_idle, see_uses = true, ARGV[5] ~= '', true, true
+local samples = ARGV[5]
+local usual = samples == '5'  -- what MEMORY USAGE takes untold
 
 local function coder()
   local names, codes = {}, {}
-  return names, function(name)
-    if not codes[name] then
-      names[#names + 1] = name
-      codes[name] = #names - 1
-    end
+  return names, codes, function(name)
+    names[#names + 1] = name
+    codes[name] = #names - 1
     return codes[name]
   end
 end
 
-local kinds, kind_of = coder()
-local encodings, encoding_of = coder()
+local kinds, code_of_kind, new_kind = coder()
+local encodings, code_of_encoding, new_encoding = coder()
 local keys, types, ttls, sizes, codes, idles, uses = {}, {}, {}, {}, {}, {}, {}
 local found = 0
 -- What has one of these encodings is of one type, and need not be asked for it.
@@ -48,21 +41,40 @@ local of_encoding = {
 }
 
 for _, key in ipairs(step[2]) do
-  local encoding = ask('encoding', 'OBJECT', 'ENCODING', key)
+  local encoding = see_encoding and pcall('OBJECT', 'ENCODING', key)
+  if type(encoding) == 'table' then
+    see_encoding, encoding = false, false
+  end
   local kind = of_encoding[encoding]
   if not kind then
-    kind = redis.call('TYPE', key)
+    kind = call('TYPE', key)
     kind = type(kind) == 'table' and kind.ok or kind
   end
   if kind ~= 'none' then
     found = found + 1
     keys[found] = key
-    types[found] = kind_of(kind)
-    ttls[found] = redis.call('PTTL', key)
-    sizes[found] = ARGV[5] ~= '' and ask('memory', 'MEMORY', 'USAGE', key, 'SAMPLES', ARGV[5]) or -1
-    codes[found] = encoding and encoding_of(encoding) or -1
-    idles[found] = ask('idle', 'OBJECT', 'IDLETIME', key) or -1
-    uses[found] = ask('used', 'OBJECT', 'FREQ', key) or -1
+    types[found] = code_of_kind[kind] or new_kind(kind)
+    ttls[found] = call('PTTL', key)
+    codes[found] = encoding and (code_of_encoding[encoding] or new_encoding(encoding)) or -1
+    if see_memory then
+      local size = usual and pcall('MEMORY', 'USAGE', key)
+        or pcall('MEMORY', 'USAGE', key, 'SAMPLES', samples)
+      see_memory = type(size) ~= 'table'
+      sizes[found] = size or -1
+    end
+    if see_idle then
+      local idle = pcall('OBJECT', 'IDLETIME', key)
+      see_idle = type(idle) ~= 'table'
+      idles[found] = idle or -1
+    end
+    if see_uses then
+      local used = pcall('OBJECT', 'FREQ', key)
+      see_uses = type(used) ~= 'table'
+      uses[found] = used or -1
+    end
   end
 end
-return {step[1], keys, types, ttls, sizes, codes, idles, uses, kinds, encodings}
+return {
+  step[1], keys, types, ttls, see_memory and sizes or {}, codes, see_idle and idles or {},
+  see_uses and uses or {}, kinds, encodings,
+}
