@@ -9,10 +9,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from labkit.connection import CannotConnect
+from labkit.inspect import command as inspecting
 
 app = typer.Typer(
     help="The workbook's tools: for learners lab, doctor, progress and reset; "
-    "for instructors build, validate and grade; for everybody serve.",
+    "for instructors build, validate and grade; for everybody serve, inspect and top.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +27,8 @@ comments_app = typer.Typer(
     help="The views of comments that Redis has, and the database.", no_args_is_help=True
 )
 app.add_typer(comments_app, name="comments")
+app.add_typer(inspecting.app, name="inspect")
+app.command()(inspecting.top)
 
 Lessons = Annotated[
     list[str] | None, typer.Argument(help="Lessons such as 01-data-structures; all without one.")
