@@ -12,5 +12,5 @@ from tests.guides import examples
 
 @pytest.mark.skipif(find_server() is None, reason="fakeredis tells no memory")
 def test_the_examples_of_the_guide_run() -> None:
-    code, printed = examples("inspect", blocks=5)
+    code, printed = examples("inspect", blocks=6)
     assert printed == re.findall(r"print\(.*\)  # (.*)", code)
