@@ -275,11 +275,16 @@ def test_what_is_damaged_says_where_and_what(client: redis.Redis, tmp_path: Path
     path = tmp_path / "backup"
     backup.save(client, path)
     whole = path.read_bytes()
+    with Reader(path) as file:
+        end = [end for _, end in file.parts()][-1]
     path.write_bytes(whole[:-1])
     with pytest.raises(backup.Damaged, match=f"{path} is damaged at byte .*: it is cut off") as cut:
         backup.verify(path)
     assert 0 < cut.value.where < len(whole)
     assert cut.value.what == "it is cut off"
+    path.write_bytes(whole[:end])
+    with pytest.raises(backup.Damaged, match=f"at byte {end:,}: its end is missing"):
+        backup.verify(path)
     path.write_text("something else")
     with pytest.raises(backup.Damaged, match="at byte 0: it does not begin as a backup does"):
         backup.verify(path)

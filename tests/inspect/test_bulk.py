@@ -339,7 +339,7 @@ def test_an_answer_that_is_lost_while_it_is_undone_is_asked_for_again(
             assert sum(counts(undone)) == done.changed
             assert not undone.gone or "copy" in name  # deleted, or gone before: who could tell
             assert not undone.skipped or name == "delete"  # of large sets and hashes, likewise
-            assert undone.skipped <= 1
+            assert undone.skipped <= 2  # there are two of them in a batch
             assert state(client) == before
 
 

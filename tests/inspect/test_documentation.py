@@ -14,7 +14,7 @@ import redis
 from IPython.core.interactiveshell import InteractiveShell
 
 from labkit import connect, inspect
-from labkit.inspect import Session, cli
+from labkit.inspect import Session, cli, documentation
 from labkit.inspect.documentation import complete
 from labkit.server import LocalServer, find_servers
 from tests.inspect.conftest import CLI
@@ -67,6 +67,12 @@ def redis_cli() -> str:
     if CLI is None or b"redis-cli 7.0." not in subprocess.check_output([CLI, "--version"]):
         pytest.skip("no redis-cli 7.0 on this machine")
     return CLI
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy is waited for."""
+    monkeypatch.setattr(documentation, "PATIENCE", 60.0)
 
 
 @pytest.mark.parametrize("options", [["--no-raw"], ["--raw"], ["--csv"], ["--json"], ["-3"], []])
@@ -165,7 +171,10 @@ def test_what_redis_cli_does_not_complete_is_not(each: LocalServer, text: str) -
         assert complete(client, text) == []
 
 
-def test_a_server_that_is_not_reached_or_is_silent_completes_nothing() -> None:
+def test_a_server_that_is_not_reached_or_is_silent_completes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(documentation, "PATIENCE", 0.5)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         assert complete(redis.Redis(port=free.getsockname()[1]), "ge") == []
