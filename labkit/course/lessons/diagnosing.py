@@ -98,7 +98,7 @@ expiring = outline.exercise(
     hints=(
         "Two steps: SCAN gives the names, PTTL tells of each how many milliseconds it has left. "
         "Ask for many of them in one pipeline.",
-        "`names = list(r.scan_iter(match=pattern, count=1000))`, then a pipeline with `pttl` for "
+        "`names = set(r.scan_iter(match=pattern, count=1000))`, then a pipeline with `pttl` for "
         "each. Of the answers, -1 means that the key never expires and -2 that it is gone; and "
         "`within` is in seconds.",
         "Pair answers and names with `zip(pipe.execute(), names)`, keep the pairs with "
@@ -399,8 +399,9 @@ copy_all = outline.exercise(
         "with `transaction=False` (else redis-py reads DUMP's bytes as text); then RESTORE with "
         "`replace=True` on one pipeline of the target. Skip a name whose DUMP is None.",
         "After `replies = pipe.execute()`, go through `zip(names, replies[::2], replies[1::2])`: "
-        "where the dump is not None and PTTL not -2, queue `restore(name, max(left, 0), dump, "
-        "replace=True)`, as RESTORE says 0 where PTTL says -1. Count what you queue.",
+        "where the dump is not None and PTTL not -2, queue `restore(name, ttl, dump, "
+        "replace=True)`. RESTORE says 0 where PTTL says -1, so `ttl` is 0 there, and at least 1 "
+        "elsewhere. Count what you queue.",
     ),
 )
 
