@@ -138,11 +138,6 @@ def idle_for_the_shortest_time(r):
     return plain(r) | {"hot": min(r.scan_iter(), key=lambda name: r.object("idletime", name))}
 
 
-@wrong(says="Others have that name, and they are few")
-def the_first_that_has_a_name(r):
-    return plain(r) | {"leak": next(c["name"] for c in r.client_list() if c["name"])}
-
-
 @wrong(says="where a text belongs")
 def gives_bytes(r):
     found = plain(r)
