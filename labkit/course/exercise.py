@@ -611,7 +611,7 @@ def _shown(value: object) -> str:
         text = repr(value)
     except Exception:
         text = f"<{type(value).__name__}>"
-    return _cut(text, _SHOWN_CHARACTERS)
+    return cut(text, _SHOWN_CHARACTERS)
 
 
 def _described(error: BaseException) -> str:
@@ -620,10 +620,11 @@ def _described(error: BaseException) -> str:
         text = f"{type(error).__name__}: {error}".removesuffix(": ")
     except Exception:
         text = type(error).__name__
-    return _cut(text, _SHOWN_OF_ERROR).rstrip(".") + "."
+    return cut(text, _SHOWN_OF_ERROR).rstrip(".") + "."
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
+    """A text for a message: of one that is too long, the beginning and the end."""
     return text if len(text) <= most else f"{text[: most - 20]} ... {text[-15:]}"
 
 

@@ -33,18 +33,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar, get_args
 
 import msgspec
 import redis
 from redis.client import NEVER_DECODE
 
-from labkit.calls import Call, scripts_of, send
 from labkit.inspect import info
 from labkit.inspect.backup_file import Block, Damaged, Header, Reader, Summary, Writer, hashed
 from labkit.inspect.bulk import Pace
 from labkit.inspect.journal import Journal
 from labkit.inspect.printing import quoted
+from labkit.inspect.scripts import ask, database_of, refuse_others
 
 if TYPE_CHECKING:
     import os
@@ -143,7 +143,7 @@ def save(
         BlockingIOError: Another process is writing this backup.
         redis.RedisError: What the server refuses.
     """
-    _refuse_others(client)
+    refuse_others(client)
     header = _header(client, pattern, databases)
     with Writer(Path(path), header) as file, _Databases(client) as clients:
         numbers = file.header.databases
@@ -209,7 +209,7 @@ def restore(
         BlockingIOError: Another process restores this file.
         redis.RedisError: What the server refuses.
     """
-    _refuse_others(client)
+    refuse_others(client)
     if conflict not in get_args(_How):
         raise ValueError(f'conflict is {conflict!r}; expected "refuse", "skip" or "replace"')
     pace = Pace(rate)
@@ -249,8 +249,8 @@ def compare(
         TypeError: A client is not a synchronous one of one server.
         redis.RedisError: What a server refuses.
     """
-    _refuse_others(client)
-    _refuse_others(other)
+    refuse_others(client)
+    refuse_others(other)
     return _differences(client, other, _bytes(pattern))
 
 
@@ -296,7 +296,7 @@ def _told(client: redis.Redis, other: redis.Redis, key: bytes, mine: _Key, their
 
 def _value(client: redis.Redis, key: bytes) -> dict[str, Any]:
     """The value of a key in parts that can be compared."""
-    kind, value, *more = _ask(client, "backup_value", [key])
+    kind, value, *more = ask(client, "backup_value", [key])
     match kind:
         case b"set":
             return {"members": frozenset(value)}
@@ -371,7 +371,7 @@ class _Plan:
             keys = [notes.key, *(key for key, *_ in rows)]
             client = self._clients(block.database)
             with self._explained(client):
-                taken = _ask(client, "backup_restore", keys, self._conflict, number + 1, *words)
+                taken = ask(client, "backup_restore", keys, self._conflict, number + 1, *words)
             if taken:
                 advice = "they came meanwhile and stay; what was written before stays, too"
                 raise Conflict(f"{_conflicts(len(taken), taken)}; {advice}")
@@ -506,7 +506,7 @@ class _Databases:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._own: dict[int, redis.Redis] = {_home(client): client}
+        self._own: dict[int, redis.Redis] = {database_of(client): client}
 
     def __call__(self, number: int) -> redis.Redis:
         if number not in self._own:
@@ -525,23 +525,12 @@ class _Databases:
                 client.close()
 
 
-class _Script(Call[list[Any]]):
-    __slots__ = ()
-
-    package = "labkit.inspect"
-    options: ClassVar[Mapping[str, Any]] = {NEVER_DECODE: []}
-
-
-def _ask(client: redis.Redis, name: str, keys: Sequence[Any], *arguments: Any) -> list[Any]:
-    return send(client, scripts_of(client), _Script(name, keys, arguments, list))
-
-
 def _blocks(client: redis.Redis, database: int, cursor: bytes, pattern: bytes) -> Iterator[Block]:
     """The keys of a database from a cursor on."""
     left: list[bytes] = []
     after = cursor
     while cursor:
-        told, left, *columns = _ask(client, "backup_read", left, after, pattern, BATCH, ENOUGH)
+        told, left, *columns = ask(client, "backup_read", left, after, pattern, BATCH, ENOUGH)
         after = told or after
         if not left:
             cursor = b"" if after == b"0" else after
@@ -552,7 +541,7 @@ def _blocks(client: redis.Redis, database: int, cursor: bytes, pattern: bytes) -
 def _parts(client: redis.Redis, keys: list[bytes]) -> Iterator[Block]:
     """Some keys, as far as they are there."""
     while keys:
-        _, keys, *columns = _ask(client, "backup_read", keys, b"", b"", BATCH, ENOUGH)
+        _, keys, *columns = ask(client, "backup_read", keys, b"", b"", BATCH, ENOUGH)
         yield Block(0, b"", *columns)
 
 
@@ -607,7 +596,7 @@ def _header(
             )
         numbers = sorted(here.keyspace)
     else:
-        numbers = [_home(client)] if databases is None else list(databases)
+        numbers = [database_of(client)] if databases is None else list(databases)
         if len({*numbers}) < len(numbers) or any(number < 0 for number in numbers) or not numbers:
             raise ValueError(
                 f'databases is {databases!r}; expected "all", or numbers from 0, each once'
@@ -635,18 +624,6 @@ def _server(client: redis.Redis) -> info.Info:
             "of one server by itself. Copy the files that BGSAVE writes on each node"
         )
     return here
-
-
-def _refuse_others(client: redis.Redis) -> None:
-    if not isinstance(client, redis.Redis):
-        raise TypeError(
-            f"client is a {client.__class__.__qualname__}; expected a synchronous redis.Redis, "
-            "which is of one server and not of a cluster"
-        )
-
-
-def _home(client: redis.Redis) -> int:
-    return client.connection_pool.connection_kwargs.get("db") or 0
 
 
 def _bytes(pattern: str | bytes) -> bytes:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import sys
 import zlib
 from array import array
 from collections import Counter
@@ -27,8 +26,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import msgspec
 
-if sys.platform != "win32":
-    import fcntl
+from labkit.inspect.durable import lock, private, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -162,13 +160,17 @@ class Writer:
     def __init__(self, path: Path, header: Header) -> None:
         self._path = path
         self._part = Path(f"{path}.part")
-        self._file: BufferedRandom = open(self._part, "a+b", opener=_private)  # noqa: SIM115
+        self._file: BufferedRandom = open(self._part, "a+b", opener=private)  # noqa: SIM115
         self._digest = hashlib.sha256()
         self._counted = _Counted()
         self.header = header
         self.place: tuple[int, bytes] | None = None
         try:
-            self._lock()
+            lock(
+                self._file,
+                self._part,
+                "another process is writing this backup; wait for it, or name another file",
+            )
             self._file.truncate(self._read())
             if not self._file.tell():
                 self._add(_MAGIC)
@@ -195,7 +197,7 @@ class Writer:
         os.fsync(self._file.fileno())
         size = self._file.tell()
         self._part.replace(self._path)
-        _sync_directory(self._path.parent)
+        sync_directory(self._path.parent)
         return self._counted.summary(self.header, size)
 
     def __enter__(self) -> Self:
@@ -203,15 +205,6 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            advice = "another process is writing this backup; wait for it, or name another file"
-            raise BlockingIOError(error.errno, advice, str(self._part)) from None
 
     def _read(self) -> int:
         """Where the last whole block ends; what stands after it is written again. 0: begin anew."""
@@ -432,18 +425,3 @@ class _Repeats:
             for one, other in pairwise(sorted(shelf)):
                 if one == other:
                     yield one
-
-
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
-
-
-def _sync_directory(path: Path) -> None:
-    """A new name is on the disk when its directory is."""
-    if sys.platform == "win32":
-        return
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

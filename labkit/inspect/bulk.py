@@ -35,10 +35,10 @@ import msgspec
 import redis
 from redis.client import NEVER_DECODE
 
-from labkit.calls import Call, scripts_of, send
 from labkit.clock import duration
 from labkit.inspect.journal import Journal
 from labkit.inspect.printing import quoted
+from labkit.inspect.scripts import ask, database_of, refuse_others
 
 if TYPE_CHECKING:
     import os
@@ -195,7 +195,7 @@ def copy(
         redis.RedisError: What the server refuses.
     """
     keys = _found(client, pattern, type)
-    elsewhere = None if database == _home(client) else database
+    elsewhere = None if database == database_of(client) else database
     targets = _named(keys, to)
     _refuse_conflicts(client, keys, targets, elsewhere)
     return Plan(client, _Copy(elsewhere), keys, targets)
@@ -332,7 +332,7 @@ class Plan:
         if batch < 1:
             raise ValueError(f"batch is {batch}; expected 1 or more keys")
         Pace(rate)
-        home = _home(self._client)
+        home = database_of(self._client)
         planned = _Planned(self._action, self.keys, self.targets, home, rate, batch)
         run = _Run(self._client, planned)
         run.check(kept=undo is not None)
@@ -456,13 +456,6 @@ class _Undone(msgspec.Struct, tag="undone"):
     came: list[int]
 
 
-class _Script(Call[list[Any]]):
-    __slots__ = ()
-
-    package = "labkit.inspect"
-    options: ClassVar[Mapping[str, Any]] = {NEVER_DECODE: []}
-
-
 class _Action(msgspec.Struct):
     """What is done to keys, and taken back. Keys with targets come in turn with them."""
 
@@ -512,13 +505,13 @@ class _Delete(_Action, tag="delete"):
     def change(
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, mode: str
     ) -> tuple[list[int], list[bytes]]:
-        return _ask(client, "bulk_delete", keys, mode, *_turns(before.tokens, before.expiries)), []
+        return ask(client, "bulk_delete", keys, mode, *_turns(before.tokens, before.expiries)), []
 
     def undo(
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, marks: Sequence[bytes]
     ) -> list[int]:
         rows = _turns(before.dumps, before.tokens, before.expiries)
-        return _ask(client, "bulk_restore", keys, *rows)
+        return ask(client, "bulk_restore", keys, *rows)
 
 
 class _Expire(_Action, tag="expire"):
@@ -549,13 +542,13 @@ class _Expire(_Action, tag="expire"):
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, mode: str
     ) -> tuple[list[int], list[bytes]]:
         goals = [before.to] * len(keys)
-        return _ask(client, "bulk_expire", keys, mode, *_turns(before.expiries, goals)), []
+        return ask(client, "bulk_expire", keys, mode, *_turns(before.expiries, goals)), []
 
     def undo(
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, marks: Sequence[bytes]
     ) -> list[int]:
         given = [before.to] * len(keys)
-        came = _ask(client, "bulk_expire", keys, "do", *_turns(given, before.expiries))
+        came = ask(client, "bulk_expire", keys, "do", *_turns(given, before.expiries))
         return [code or _OTHER for code in came]
 
 
@@ -572,13 +565,13 @@ class _Rename(_Action, tag="rename"):
     def change(
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, mode: str
     ) -> tuple[list[int], list[bytes]]:
-        return _ask(client, "bulk_rename", keys, mode, *before.tokens), []
+        return ask(client, "bulk_rename", keys, mode, *before.tokens), []
 
     def undo(
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, marks: Sequence[bytes]
     ) -> list[int]:
         back = _turns(keys[1::2], keys[::2])
-        return _ask(client, "bulk_rename", back, "back", *before.tokens)
+        return ask(client, "bulk_rename", back, "back", *before.tokens)
 
 
 class _Copy(_Action, tag="copy"):
@@ -598,14 +591,14 @@ class _Copy(_Action, tag="copy"):
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, mode: str
     ) -> tuple[list[int], list[bytes]]:
         where = _where(client, self.database)
-        came, marks = _ask(client, "bulk_copy", keys, mode, *where, *before.tokens)
+        came, marks = ask(client, "bulk_copy", keys, mode, *where, *before.tokens)
         return came, marks
 
     def undo(
         self, client: redis.Redis, keys: Sequence[bytes], before: _Before, marks: Sequence[bytes]
     ) -> list[int]:
         where = _where(client, self.database)
-        return _ask(client, "bulk_uncopy", keys[1::2], *where, *marks)
+        return ask(client, "bulk_uncopy", keys[1::2], *where, *marks)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -638,10 +631,10 @@ class _Run:
                 f"{journal.path} has no plan: the run was stopped before it changed anything. "
                 "Remove the file, and run again"
             )
-        if _home(client) != planned.home:
+        if database_of(client) != planned.home:
             raise ValueError(
                 f"{journal.path} is of database {planned.home}, and the client of database "
-                f"{_home(client)}; pass a client of the first"
+                f"{database_of(client)}; pass a client of the first"
             )
         run = cls(client, planned)
         run._journal = journal
@@ -708,7 +701,7 @@ class _Run:
         taken = action.taken(self._client, self._keys(some))
         looks = "expiry" if self._journal is None else action.looks
         sources = [self._plan.keys[at] for at in some]
-        now, expiries, tokens, dumps = _ask(self._client, "bulk_read", sources, looks, _ENOUGH)
+        now, expiries, tokens, dumps = ask(self._client, "bulk_read", sources, looks, _ENOUGH)
         read = _Before(list(some[: len(expiries)]), expiries, tokens, dumps, action.goal(now))
         left = list(map(self._declined, expiries, dumps, taken))
         before = read.only([not code for code in left])
@@ -790,11 +783,7 @@ def _counted(came: Iterable[int]) -> Done:
 
 def _found(client: redis.Redis, pattern: str | bytes, type: str | None) -> list[bytes]:  # noqa: A002
     """The keys that a pattern fits, in order; SCAN may give one twice."""
-    if not isinstance(client, redis.Redis):
-        raise TypeError(
-            f"client is a {client.__class__.__qualname__}; expected a synchronous redis.Redis, "
-            "of a cluster that of one of its nodes"
-        )
+    refuse_others(client)
     match = pattern.encode("utf-8", "surrogateescape") if isinstance(pattern, str) else pattern
     return sorted(set(client.scan_iter(match, _CHUNK, type, **{NEVER_DECODE: []})))
 
@@ -844,7 +833,7 @@ def _refuse_conflicts(
 
 def _exist(client: redis.Redis, keys: Sequence[bytes], database: int | None) -> list[int]:
     where = _where(client, database)
-    return [one for some in _chunks(keys) for one in _ask(client, "bulk_exist", some, *where)]
+    return [one for some in _chunks(keys) for one in ask(client, "bulk_exist", some, *where)]
 
 
 def _refuse_forbidden(client: redis.Redis, commands: Sequence[tuple[Any, ...]]) -> None:
@@ -881,17 +870,9 @@ def _explained(
     return error.__class__(f"{error} ({name} {_shown(key)} as user {user}; nothing was changed)")
 
 
-def _ask(client: redis.Redis, name: str, keys: Sequence[Any], *arguments: Any) -> list[Any]:
-    return send(client, scripts_of(client), _Script(name, keys, arguments, list))
-
-
-def _home(client: redis.Redis) -> int:
-    return client.connection_pool.connection_kwargs.get("db") or 0
-
-
 def _where(client: redis.Redis, database: int | None) -> tuple[Any, Any]:
     """A database other than the client's, as scripts are told it; and the client's own."""
-    return ("" if database is None else database, _home(client))
+    return ("" if database is None else database, database_of(client))
 
 
 def _turns(*columns: Sequence[Any]) -> list[Any]:

@@ -20,10 +20,10 @@ from rich.table import Table
 from labkit.clock import duration
 from labkit.connection import CannotConnect, connect
 from labkit.inspect.cli import session
-from labkit.inspect.printing import quoted
+from labkit.inspect.printing import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator
 
     import pandas as pd
 
@@ -67,8 +67,6 @@ def run_line(
 
     An error of the server ends with 1.
     """
-    from labkit.inspect.printing import shown
-
     if raw + csv + as_json > 1:
         raise typer.BadParameter("--raw, --csv and --json do not go together; expected one")
     form: Any = "raw" if raw else "csv" if csv else "json" if as_json else "tty"
@@ -243,14 +241,10 @@ def _each(entries: list[Entry]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        (entry.id, str(entry.at), entry.seconds, _line(entry.words), entry.client, entry.name)
+        (entry.id, str(entry.at), entry.seconds, entry.line, entry.client, entry.name)
         for entry in entries
     ]
     return pd.DataFrame(rows, columns=["id", "at", "seconds", "line", "client", "name"])
-
-
-def _line(words: Sequence[bytes]) -> str:
-    return b" ".join(map(quoted, words)).decode()
 
 
 @app.command("latency")
@@ -551,18 +545,18 @@ def _tell_backup(summary: Summary, as_json: bool) -> None:
     print(f"{summary.keys:,} keys ({types or 'none'}) that fit {pattern}, {summary.size:,} bytes")
 
 
-def _first(frames: Iterator[pd.DataFrame], rows: int) -> pd.DataFrame:
-    """The first rows; the rest is not looked at."""
+def _first(frames: Generator[pd.DataFrame], rows: int) -> pd.DataFrame:
+    """The first rows, each key once; the rest is not looked at."""
     import pandas as pd
 
-    parts, count = [pd.DataFrame()], 0
-    with contextlib.closing(frames):  # type: ignore[type-var]
+    parts: list[pd.DataFrame] = []
+    with contextlib.closing(frames):
         for frame in frames:
             parts.append(frame)
-            count += len(frame)
-            if count >= rows:
+            if sum(map(len, parts)) >= rows:
                 break
-    return pd.concat(parts[1:] or parts).drop_duplicates().head(rows)
+    found = pd.concat(parts) if parts else pd.DataFrame(columns=["key"])
+    return found.drop_duplicates("key").head(rows)
 
 
 @contextlib.contextmanager

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-if sys.platform != "win32":
-    import fcntl
+from labkit.inspect.durable import lock, private, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,10 +46,10 @@ class Journal:
         self.path = Path(path)
         self._file = _created(self.path) if new else self.path.open("r+b")
         try:
-            self._lock()
+            lock(self._file, self.path, "another process works with this journal")
             if new:
                 self._file.write(_MAGIC)
-                _sync_directory(self.path.parent)
+                sync_directory(self.path.parent)
             self._end = self._sound()
             self._file.truncate(self._end)
             self._file.seek(self._end)
@@ -93,16 +91,6 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                error.errno, "another process works with this journal", str(self.path)
-            ) from None
-
     def _sound(self) -> int:
         """Where the last record ends that is whole."""
         self._file.flush()
@@ -114,25 +102,11 @@ class Journal:
 
 
 def _created(path: Path) -> BufferedRandom:
-    def private(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o600)
-
     try:
         return open(path, "x+b", opener=private)
     except FileExistsError as error:
         advice = "a journal must be a new file; resume or undo this one, or name another"
         raise FileExistsError(error.errno, advice, str(path)) from None
-
-
-def _sync_directory(path: Path) -> None:
-    """A new file's name is on the disk when its directory is."""
-    if sys.platform == "win32":
-        return
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _records(file: BufferedReader, path: Path) -> Iterator[tuple[bytes, int]]:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from redis.client import NEVER_DECODE
 
-from labkit.calls import Call, scripts_of, send
+from labkit.inspect.scripts import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import redis
 
@@ -30,15 +29,6 @@ TYPES = ("string", "list", "set", "zset", "hash", "stream")
 
 _COLUMNS = ("key", "group", "type", "ttl", "memory", "encoding", "idle", "uses")
 _PART = re.compile(r"[^:/\n]*\d[^:/\n]*")
-
-
-class _Look(Call[list[Any]]):
-    """One step; names of keys are bytes, whatever the client decodes."""
-
-    __slots__ = ()
-
-    package = "labkit.inspect"
-    options: ClassVar[Mapping[str, Any]] = {NEVER_DECODE: []}
 
 
 def group_of(key: str) -> str:
@@ -256,7 +246,7 @@ def _summed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _step(client: redis.Redis, cursor: bytes, words: Sequence[Any]) -> list[Any]:
-    return send(client, scripts_of(client), _Look("survey", (), (cursor, *words), list))
+    return ask(client, "survey", (), cursor, *words)
 
 
 def _arrays(columns: Sequence[Any], group: Callable[[str], str]) -> Sequence[Any]:

@@ -17,7 +17,8 @@ import pandas as pd
 from labkit.clock import duration
 from labkit.inspect.cli import Session
 from labkit.inspect.keys import group_of
-from labkit.inspect.printing import quoted
+from labkit.inspect.positions import CHANNELS, keys_of
+from labkit.inspect.printing import typed
 from labkit.inspect.words import split
 
 if TYPE_CHECKING:
@@ -31,22 +32,6 @@ REDACTED = b"(redacted)"
 
 _LINE = re.compile(rb'(\d+\.\d+) \[(\d+) (.*?)\] (".*)', re.DOTALL)
 _SECRET = re.compile(rb"pass|auth|user", re.IGNORECASE)  # a setting whose value nobody else sees
-
-# Where the first key stands; in all other commands it is the first argument.
-_KEYLESS = frozenset(
-    b"ACL ASKING AUTH BGREWRITEAOF BGSAVE CLIENT CLUSTER COMMAND CONFIG DBSIZE DEBUG DISCARD ECHO "
-    b"EXEC FAILOVER FLUSHALL FLUSHDB FUNCTION HELLO INFO KEYS LASTSAVE LATENCY LOLWUT MODULE "
-    b"MONITOR MULTI PING PSUBSCRIBE PSYNC PUBLISH PUBSUB PUNSUBSCRIBE QUIT RANDOMKEY READONLY "
-    b"READWRITE REPLCONF REPLICAOF RESET ROLE SAVE SCAN SCRIPT SELECT SENTINEL SHUTDOWN SLAVEOF "
-    b"SLOWLOG SPUBLISH SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE SWAPDB SYNC TIME UNSUBSCRIBE UNWATCH "
-    b"WAIT WAITAOF".split()
-)
-_SECOND = frozenset(b"BITOP MEMORY OBJECT XGROUP XINFO".split())
-_COUNTED = {  # where the number of keys stands
-    **dict.fromkeys(b"EVAL EVALSHA EVAL_RO EVALSHA_RO FCALL FCALL_RO BLMPOP BZMPOP".split(), 2),
-    **dict.fromkeys(b"LMPOP SINTERCARD ZDIFF ZINTER ZINTERCARD ZMPOP ZUNION".split(), 1),
-}
-_BEHIND = {b"MIGRATE": b"KEYS", b"XREAD": b"STREAMS", b"XREADGROUP": b"STREAMS"}
 
 
 class Seen(NamedTuple):
@@ -73,17 +58,17 @@ class Seen(NamedTuple):
     def key(self) -> bytes | None:
         """Its first key; None where it has none.
 
-        A simple rule tells it: the first argument, but for the commands of which it is known that
-        they have no key, or have it elsewhere. What a module adds may be an exception to it.
+        A table tells it, as in `positions.keys_of`: of a module's commands it may be wrong.
         """
-        name, *rest = self.words
-        at = _key_at(name.upper(), rest)
-        return rest[at] if at is not None and at < len(rest) else None
+        if self.words[0].upper() in CHANNELS:
+            return None
+        at = min(keys_of(self.words), default=None)
+        return None if at is None else self.words[at]
 
     @property
     def line(self) -> str:
         """The command as it can be typed into redis-cli."""
-        return _text(b" ".join(map(quoted, self.words)))
+        return typed(self.words)
 
 
 @dataclass(frozen=True)
@@ -186,21 +171,6 @@ def _commands(replies: Iterator[Reply]) -> Iterator[Seen]:
             at, db, who, line = match.groups()
             words = redacted(split(_text(line)))
             yield Seen(float(at), int(db), _text(who), words)
-
-
-def _key_at(name: bytes, rest: Sequence[bytes]) -> int | None:
-    """Where in the arguments the first key is."""
-    if name in _KEYLESS:
-        return None
-    if name in _COUNTED:
-        count = _COUNTED[name] - 1
-        return None if rest[count : count + 1] == [b"0"] else count + 1
-    if name == b"MIGRATE" and rest[2:3] != [b""]:
-        return 2
-    if name in _BEHIND:
-        options = [word.upper() for word in rest]
-        return options.index(_BEHIND[name]) + 1 if _BEHIND[name] in options else None
-    return 1 if name in _SECOND else 0
 
 
 def _secrets(words: Sequence[bytes]) -> Iterator[int]:

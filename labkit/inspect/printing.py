@@ -85,6 +85,11 @@ def quoted(data: bytes) -> bytes:
     return b'"%s"' % b"".join([_QUOTES[byte] for byte in data])
 
 
+def typed(words: Sequence[bytes]) -> str:
+    """Words as a line that can be typed into redis-cli."""
+    return b" ".join(map(quoted, words)).decode()
+
+
 def _is_text(command: Sequence[bytes]) -> bool:
     words = [word.decode("utf-8", "replace").lower() for word in command[:2]]
     return " ".join(words[:1]) in _AS_IT_IS or " ".join(words) in _AS_IT_IS

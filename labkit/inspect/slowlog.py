@@ -14,7 +14,8 @@ from redis.client import NEVER_DECODE
 from labkit.clock import duration
 from labkit.inspect.info import configured, needs
 from labkit.inspect.keys import group_of
-from labkit.inspect.printing import quoted
+from labkit.inspect.positions import COUNTED, PAIRED, STREAMS, TWO_WORDS, keys_of
+from labkit.inspect.printing import quoted, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,36 +23,6 @@ if TYPE_CHECKING:
     import redis
 
 _COLUMNS = ("count", "p50", "p95", "largest", "total")
-
-# Commands that consist of two words.
-_TWO_WORDS = frozenset(
-    b"ACL CLIENT CLUSTER COMMAND CONFIG DEBUG FUNCTION LATENCY MEMORY MODULE OBJECT PUBSUB SCRIPT "
-    b"SLOWLOG XGROUP XINFO".split()
-)
-# Where keys are; elsewhere it is the first argument that is one.
-_NO_KEYS = frozenset(
-    b"ACL AUTH CLIENT CLUSTER COMMAND CONFIG DEBUG DISCARD ECHO EXEC FAILOVER FLUSHALL FLUSHDB "
-    b"FUNCTION HELLO INFO KEYS LATENCY MODULE MULTI PING PSYNC RANDOMKEY REPLCONF REPLICAOF SCAN "
-    b"SCRIPT SELECT SHUTDOWN SLAVEOF SLOWLOG SWAPDB SYNC WAIT WAITAOF".split()
-)
-_ALL_KEYS = frozenset(
-    b"BLPOP BRPOP BZPOPMAX BZPOPMIN DEL EXISTS MGET PFCOUNT PFMERGE SDIFF SDIFFSTORE SINTER "
-    b"SINTERSTORE SUNION SUNIONSTORE TOUCH UNLINK WATCH PSUBSCRIBE SSUBSCRIBE SUBSCRIBE".split()
-)
-_TWO_KEYS = frozenset(
-    b"BLMOVE BRPOPLPUSH COPY GEOSEARCHSTORE LCS LMOVE RENAME RENAMENX RPOPLPUSH SMOVE "
-    b"ZRANGESTORE".split()
-)
-# At which word a command tells how many keys follow.
-_COUNTED = {
-    **dict.fromkeys(b"EVAL EVALSHA EVAL_RO EVALSHA_RO FCALL FCALL_RO".split(), 2),
-    **dict.fromkeys(b"BLMPOP BZMPOP ZDIFFSTORE ZINTERSTORE ZUNIONSTORE".split(), 2),
-    **dict.fromkeys(b"LMPOP SINTERCARD ZDIFF ZINTER ZINTERCARD ZMPOP ZUNION".split(), 1),
-}
-_STORES = frozenset(b"ZDIFFSTORE ZINTERSTORE ZUNIONSTORE".split())
-_STREAMS = frozenset(b"XREAD XREADGROUP".split())
-_PAIRED = frozenset(b"MSET MSETNX".split())
-_TIMED = frozenset(b"BLPOP BRPOP BZPOPMAX BZPOPMIN".split())  # the last argument is a number
 
 _OPTIONS = frozenset(
     b"ABSTTL AGGREGATE AFTER ALPHA ANY ASC ASYNC BEFORE BIT BLOCK BY BYBOX BYLEX BYRADIUS BYSCORE "
@@ -90,6 +61,11 @@ class Entry(NamedTuple):
     words: tuple[bytes, ...]
     client: str
     name: str
+
+    @property
+    def line(self) -> str:
+        """The command as it can be typed into redis-cli."""
+        return typed(self.words)
 
 
 def entries(client: redis.Redis, count: int = 128) -> list[Entry]:
@@ -146,25 +122,25 @@ def shape(words: Sequence[bytes]) -> str:
     if not words:
         raise ValueError("words are empty; expected a command and its arguments")
     name = words[0].upper()
-    if name in _PAIRED and len(words) > 3:
+    if name in PAIRED and len(words) > 3:
         words = [*words[:3], b"..."]
-    keys = _keys(name, words)
+    keys = keys_of(words)
     parts = [_part(name, at, word, at in keys) for at, word in enumerate(words)]
-    if name in _STREAMS:  # each position counts: the first half are keys
+    if name in STREAMS:  # each position counts: the first half are keys
         return " ".join(parts)
-    head = 1 + _COUNTED.get(name, int(name in _TWO_WORDS))
+    head = 1 + COUNTED.get(name, int(name in TWO_WORDS))
     return " ".join([*parts[:head], *_folded(parts[head:])])
 
 
 def _part(name: bytes, at: int, word: bytes, is_key: bool) -> str:
     """What stands for a word."""
-    if at == 0 or (at == 1 and name in _TWO_WORDS):
+    if at == 0 or (at == 1 and name in TWO_WORDS):
         return _typed(word.upper())
     if at == 1 and name in (b"EVAL", b"EVAL_RO"):
         return _digest(word)
     if at == 1 and name in (b"EVALSHA", b"EVALSHA_RO"):
         return _typed(word.lower()[:8])
-    if (at == 1 and name in (b"FCALL", b"FCALL_RO")) or (at == _COUNTED.get(name)):
+    if (at == 1 and name in (b"FCALL", b"FCALL_RO")) or (at == COUNTED.get(name)):
         return _typed(word)
     if _CUT.fullmatch(word):
         return "..."
@@ -181,30 +157,6 @@ def _digest(code: bytes) -> str:
         return code.decode()
     cut = "~" if re.search(rb"\.\.\. \(\d+ more bytes\)$", code) else ""
     return cut + hashlib.sha1(code, usedforsecurity=False).hexdigest()[:8]
-
-
-def _keys(name: bytes, words: Sequence[bytes]) -> range | set[int]:
-    """Which words are keys."""
-    count = len(words)
-    if name in _COUNTED:
-        at = _COUNTED[name]
-        told = words[at] if at < count else b""
-        number = int(told) if told.isdigit() and len(told) < 9 else 0
-        counted = range(at + 1, min(at + 1 + number, count))
-        return {1, *counted} if name in _STORES else counted
-    if name in _STREAMS:
-        upper = [word.upper() for word in words]
-        at = upper.index(b"STREAMS") + 1 if b"STREAMS" in upper else count
-        return range(at, at + (count - at + 1) // 2)
-    if name in _NO_KEYS:
-        return range(0)
-    if name in _TWO_WORDS:
-        return range(2, 3)
-    if name == b"BITOP":
-        return range(2, count)
-    if name in _ALL_KEYS:
-        return range(1, count - (name in _TIMED))
-    return range(1, 3 if name in _TWO_KEYS else 2)
 
 
 def _folded(parts: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labkit import connect
-from labkit.server import LocalServer, find_server
+from labkit.server import LocalServer, find_server, find_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,13 @@ def server() -> Iterator[LocalServer]:
     if find_server() is None:
         pytest.skip("no Redis or Valkey to start")
     with LocalServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=find_servers(), ids=lambda path: path.name)
+def each(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
+    """One of each program that is on this machine."""
+    with LocalServer(binary=request.param) as server:
         yield server
 
 

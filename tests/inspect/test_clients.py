@@ -8,21 +8,14 @@ import pytest
 import redis
 
 from labkit.inspect import clients
-from labkit.server import LocalServer, find_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from labkit.server import LocalServer
 
 COLUMNS = [
     *("id", "name", "addr", "user", "lib_name", "lib_ver", "db", "age", "idle", "flags", "cmd"),
     *("sub", "psub", "ssub", "multi", "watch", "qbuf", "omem", "tot_mem", "resp"),
 ]
-
-
-@pytest.fixture(scope="module", params=find_servers(), ids=lambda path: path.name)
-def each(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
-    with LocalServer(binary=request.param) as server:
-        yield server
 
 
 def test_the_connection_that_asks_is_there(client: redis.Redis) -> None:

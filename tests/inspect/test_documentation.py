@@ -16,12 +16,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from labkit import connect, inspect
 from labkit.inspect import Session, cli, documentation
 from labkit.inspect.documentation import complete
-from labkit.server import LocalServer, find_servers
 from tests.inspect.conftest import CLI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from labkit.server import LocalServer
 
 LIMIT = 30.0  # seconds, after which what was awaited did not come
 VERSION = re.compile(rb"^redis-cli \S+$", re.MULTILINE)  # its own, and the server's
@@ -43,13 +43,6 @@ MORE = [
     'help "\\xff"',
     'help "GET',
 ]
-
-
-@pytest.fixture(scope="module", params=find_servers(), ids=lambda path: path.name)
-def each(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
-    path: Path = request.param
-    with LocalServer(binary=path) as server:
-        yield server
 
 
 def commands_of(client: Any) -> list[str]:

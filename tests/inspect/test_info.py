@@ -35,12 +35,6 @@ NUMBERS = [name for name in info.Change.__struct_fields__ if name != "seconds"] 
 ]
 
 
-@pytest.fixture(scope="module", params=find_servers(), ids=lambda path: path.name)
-def each(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
-    with LocalServer(binary=request.param) as server:
-        yield server
-
-
 @pytest.fixture
 def told(each: LocalServer) -> Iterator[redis.Redis]:
     """A client of each kind of server, whose settings and counters are those of a new one."""

@@ -13,19 +13,14 @@ from hypothesis import strategies as st
 
 from labkit import CommandLog, connect
 from labkit.inspect import info, latency
-from labkit.server import LocalServer, find_servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from labkit.server import LocalServer
+
 BUSY = "local n = 0 for i = 1, 3000000 do n = n + i end return n"
 COLUMNS = ["calls", "seconds", "mean", "p50", "p99", "rejected", "failed"]
-
-
-@pytest.fixture(scope="module", params=find_servers(), ids=lambda path: path.name)
-def each(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
-    with LocalServer(binary=request.param) as server:
-        yield server
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ from labkit.inspect import slowlog
 from labkit.inspect.words import split
 from labkit.latency import percentile
 from labkit.lua import script
-from labkit.server import LocalServer, find_servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from labkit.server import LocalServer
 
 BUSY = "local n = 0 for i = 1, 3000000 do n = n + i end return n"
 COMMANDS = [
@@ -33,12 +34,6 @@ WORDS = st.binary(max_size=6) | st.sampled_from(
         *(b"... (7 more bytes)", b"... (3 more arguments)", b"a b", b'"', "ключ:1".encode()),
     ]
 )
-
-
-@pytest.fixture(scope="module", params=find_servers(), ids=lambda path: path.name)
-def each(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
-    with LocalServer(binary=request.param) as server:
-        yield server
 
 
 @pytest.fixture

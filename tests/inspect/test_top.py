@@ -12,16 +12,10 @@ from rich.console import Console
 
 from labkit import connect
 from labkit.inspect import info, top
-from labkit.server import LocalServer, find_servers
+from labkit.server import LocalServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-@pytest.fixture(scope="module", params=find_servers(), ids=lambda path: path.name)
-def each(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
-    with LocalServer(binary=request.param) as server:
-        yield server
 
 
 @pytest.fixture

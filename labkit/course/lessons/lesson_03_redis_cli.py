@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from labkit.course.exercise import AnswerRaised, Outline, Question, Trial, _cut
+from labkit.course.exercise import AnswerRaised, Outline, Question, Trial, cut
 from labkit.inspect import InvalidArguments, split
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _arrives(trial: Trial, words: list[bytes]) -> None:
     )
     trial.require(
         "\n" not in line and "\r" not in line,
-        f"{_cut(repr(line), 120)} is more than one line: redis-cli sends what stands before a "
+        f"{cut(repr(line), 120)} is more than one line: redis-cli sends what stands before a "
         "newline at once. In double quotes a newline is typed as a backslash and `n`.",
     )
     trial.require(
@@ -90,14 +90,14 @@ def _arrives(trial: Trial, words: list[bytes]) -> None:
     )
     trial.require(
         not any("\ud800" <= sign <= "\udfff" for sign in line),
-        f"{_cut(repr(line), 120)} holds bytes that are no characters, and no keyboard has them: "
+        f"{cut(repr(line), 120)} holds bytes that are no characters, and no keyboard has them: "
         "type `\\xff`.",
     )
     try:
         got = split(line)
     except InvalidArguments:
         trial.fail(
-            f"redis-cli answers `Invalid argument(s)` to {_cut(line, 120)}. {_BACKSLASH} A shell "
+            f"redis-cli answers `Invalid argument(s)` to {cut(line, 120)}. {_BACKSLASH} A shell "
             "quotes otherwise."
         )
     if got != words:
@@ -111,11 +111,11 @@ def _first_difference(line: str, words: list[bytes], got: list[bytes]) -> str:
         min(len(words), len(got)),
     )
     expected, came = (
-        _cut(repr(each[at]), 80) if at < len(each) else "missing" for each in (words, got)
+        cut(repr(each[at]), 80) if at < len(each) else "missing" for each in (words, got)
     )
     count = f"{len(got)} words, not {len(words)}" if len(got) != len(words) else "other words"
     return (
-        f"redis-cli reads {_cut(line, 120)} as {count}: word {at + 1} is {came}, and should be "
+        f"redis-cli reads {cut(line, 120)} as {count}: word {at + 1} is {came}, and should be "
         f"{expected}."
     )
 
