@@ -10,7 +10,10 @@ from redis.client import NEVER_DECODE
 from labkit.calls import Call, scripts_of, send
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+CHUNK = 1000
+"""Keys of a step that changes nothing."""
 
 
 class _Script(Call[list[Any]]):
@@ -41,3 +44,8 @@ def refuse_others(client: redis.Redis) -> None:
             f"client is a {client.__class__.__qualname__}; expected a synchronous redis.Redis, "
             "which is of one server; of a cluster that of one of its nodes"
         )
+
+
+def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Some values, `CHUNK` of them at a time."""
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))

@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 
 from labkit import CommandLog, LocalServer, connect
 from labkit.inspect import backup
-from labkit.inspect.backup_file import Block, Reader, Writer
+from labkit.inspect.backup import blocks
+from labkit.inspect.backup.layout import Block
+from labkit.inspect.backup.reader import Reader
+from labkit.inspect.backup.writer import Writer
 from labkit.inspect.journal import Journal
 from labkit.server import find_servers
 from tests.scale import SEED, times
@@ -125,8 +128,8 @@ def value(plain: Any, name: bytes) -> tuple[Any, ...]:
 def stepwise(batch: int, enough: int = backup.ENOUGH) -> Iterator[None]:
     """Steps of so many keys, or so many bytes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backup, "BATCH", batch)
-        patch.setattr(backup, "ENOUGH", enough)
+        patch.setattr(blocks, "BATCH", batch)
+        patch.setattr(blocks, "ENOUGH", enough)
         yield
 
 
@@ -389,7 +392,8 @@ SAVING = """
 import sys
 import redis
 from labkit.inspect import backup
-backup.BATCH = 20
+from labkit.inspect.backup import blocks
+blocks.BATCH = 20
 client = redis.Redis.from_url(sys.argv[1])
 backup.save(client, sys.argv[2], progress=lambda keys: print(keys, flush=True))
 """

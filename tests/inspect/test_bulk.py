@@ -22,7 +22,9 @@ from redis.retry import Retry
 from labkit import CommandLog
 from labkit.clock import FakeClock
 from labkit.inspect import bulk
+from labkit.inspect.bulk import run
 from labkit.inspect.journal import Damaged, Journal
+from labkit.inspect.pace import Pace
 from labkit.server import LocalServer, find_servers
 
 if TYPE_CHECKING:
@@ -635,7 +637,7 @@ def test_a_run_asks_in_batches_and_never_for_all_keys(client: redis.Redis) -> No
 def test_a_batch_ends_where_values_are_large(
     client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "_ENOUGH", 1000)
+    monkeypatch.setattr(run, "ENOUGH", 1000)
     client.mset({f"key:{number}": Random(number).randbytes(500) for number in range(10)})
     before = state(client)
     seen: list[int] = []
@@ -649,7 +651,7 @@ def test_a_batch_ends_where_values_are_large(
 def test_a_value_that_could_not_be_put_back_is_not_deleted(
     client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "LARGEST", 1000)
+    monkeypatch.setattr(run, "LARGEST", 1000)
     client.mset({"small": "x", "large": Random(1).randbytes(1000)})
     done = bulk.delete(client, "*").run(undo=tmp_path / "journal")
     assert done == bulk.Done(1, 1, 0, {"a value of more than 512 MB could not be put back": 1})
@@ -659,7 +661,7 @@ def test_a_value_that_could_not_be_put_back_is_not_deleted(
 
 def test_no_more_keys_go_in_a_second_than_the_rate_says() -> None:
     clock = FakeClock()
-    pace = bulk.Pace(100, clock, clock.advance)
+    pace = Pace(100, clock, clock.advance)
     assert pace.most(500) == 100
     went = []
     for keys, work in [(100, 0.2), (50, 0.7), (10, 0.0), (100, 5.0), (1, 0.0)]:
@@ -667,15 +669,15 @@ def test_no_more_keys_go_in_a_second_than_the_rate_says() -> None:
         went.append(clock())
         clock.advance(work)
     assert went == pytest.approx([0, 1, 1.7, 1.8, 6.8])
-    assert bulk.Pace(0.5).most(500) == 1
-    assert bulk.Pace(None).most(500) == 500
+    assert Pace(0.5).most(500) == 1
+    assert Pace(None).most(500) == 500
 
 
 def test_a_run_keeps_to_its_rate_also_when_it_goes_on(
     client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeClock()
-    monkeypatch.setattr(bulk.Pace.__init__, "__defaults__", (clock, clock.advance))
+    monkeypatch.setattr(Pace.__init__, "__defaults__", (clock, clock.advance))
     client.mset({f"key:{number}": number for number in range(40)})
     plan = bulk.delete(client, "*")
     with pytest.raises(Stopped), stopping(client, 7):

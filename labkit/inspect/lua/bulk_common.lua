@@ -1,4 +1,4 @@
--- What came of a key, as in labkit/inspect/bulk.py; how a value is known again, and when a key expires.
+-- What came of a key, as in labkit/inspect/bulk/outcome.py; how a value is known again, and when a key expires.
 local AGAIN, CHANGED, GONE, TAKEN, OTHER = 0, 1, 2, 3, 4
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
