@@ -28,7 +28,8 @@ ROWS = 10_000
 TYPES = ("string", "list", "set", "zset", "hash", "stream")
 
 _COLUMNS = ("key", "group", "type", "ttl", "memory", "encoding", "idle", "uses")
-_PART = re.compile(r"[^:/\n]*\d[^:/\n]*")
+_ENDS = np.frombuffer(b":/\n", np.uint8)  # what ends a part
+_PART = re.compile(r"[^:/\n]*[0-9][^:/\n]*")
 
 
 def group_of(key: str) -> str:
@@ -91,7 +92,7 @@ def _batches(
                 coming = ahead.submit(_step, client, cursor, words)
             # In small pieces, while the server looks: the reply is not kept waiting.
             steps.append(_arrays(columns, group))
-            waiting += len(columns[0])
+            waiting += len(columns[1])
             if waiting >= ROWS or (waiting and cursor == b"0"):
                 yield _frame(steps)
                 steps, waiting = [], 0
@@ -252,9 +253,10 @@ def _step(client: redis.Redis, cursor: bytes, words: Sequence[Any]) -> list[Any]
 def _arrays(columns: Sequence[Any], group: Callable[[str], str]) -> Sequence[Any]:
     """The columns of one step as a frame has them, but for the names that codes stand for."""
     keys, types, ttls, sizes, codes, idles, uses, kinds, encodings = columns
-    names = _texts(keys)
-    groups = _groups(names) if group is group_of else list(map(group, names))
-    seen = [_numbers(column, len(keys)) for column in (ttls, sizes, idles, uses)]
+    joined = isinstance(keys, bytes)
+    names = _lines(keys) if joined else [_text(key) for key in keys]
+    groups = _groups(keys) if joined and group is group_of else map(group, names)
+    seen = [_numbers(column, len(types)) for column in (ttls, sizes, idles, uses)]
     return names, groups, *seen, (types, kinds), (codes, encodings)
 
 
@@ -275,26 +277,33 @@ def _frame(steps: Sequence[Sequence[Any]]) -> pd.DataFrame:
     )
 
 
-def _texts(keys: list[bytes]) -> list[str]:
-    # All of them in one text take a third of the time that they take one by one.
-    texts = b"\n".join(keys).decode("utf-8", "surrogateescape").split("\n")
-    if len(texts) == len(keys):
-        return texts
-    return [key.decode("utf-8", "surrogateescape") for key in keys]
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
-def _groups(names: list[str]) -> list[str]:
-    """`group_of` of each, in one go where no name has a line of its own in it."""
-    found = _PART.sub("*", "\n".join(names)).split("\n")
-    return found if len(found) == len(names) else list(map(group_of, names))
+def _lines(names: bytes) -> list[str]:
+    """Names that are the lines of one text: that takes a third of the time of one by one."""
+    return _text(names).split("\n")
 
 
-def _named(steps: Sequence[tuple[Sequence[int], Sequence[bytes]]]) -> Any:
-    """The names that codes stand for, where each step has a list of its own."""
+def _groups(names: bytes) -> list[str]:
+    """`group_of` of each line; a third of the time of the regular expression."""
+    text = np.frombuffer(names, np.uint8)
+    end = np.isin(text, _ENDS)
+    part = np.cumsum(end)
+    counted = np.zeros(len(text) + 1, bool)
+    counted[part[(text >= ord("0")) & (text <= ord("9"))]] = True
+    inside = counted[part] & ~end  # of a part with a digit in it
+    first = inside & np.append(True, end[:-1])
+    return _lines(np.where(first, ord("*"), text)[first | ~inside].tobytes())
+
+
+def _named(steps: Sequence[tuple[bytes, Sequence[bytes]]]) -> Any:
+    """The names that letters stand for, from A on, where each step has a list of its own."""
     names = dict.fromkeys(name for _, own in steps for name in own)
     known = {name: at for at, name in enumerate(names)}
     parts = [
-        np.array([*(known[name] for name in own), -1])[np.asarray(codes, dtype=int)]
+        np.array([-1, *(known[name] for name in own)])[np.frombuffer(codes, np.uint8) - ord("@")]
         for codes, own in steps
     ]
     return pd.Categorical.from_codes(

@@ -1,8 +1,9 @@
 -- One step of SCAN, and what there is to know of each key that it meets; nothing is changed.
 -- ARGV: 1 cursor, 2 pattern, 3 count, 4 type or "", 5 samples for MEMORY USAGE or "" to leave it out.
 -- Answers the cursor and columns: keys, types, ms to live, bytes, encodings, idle seconds, how often
--- used. Types and encodings are numbers, from 0, into the lists of names at the end. A column that
--- could not be seen is empty, and -1 is a type or an encoding that has no name.
+-- used. Keys are one text of as many lines, if none has a line of its own in it, else a list. Types
+-- and encodings are texts with a letter for each key, from A on into the lists of names at the end;
+-- @ has no name. A column that could not be seen is empty.
 local words = {'SCAN', ARGV[1], 'COUNT', ARGV[3]}
 if ARGV[2] ~= '*' then
   words[#words + 1] = 'MATCH'
@@ -25,7 +26,7 @@ local function coder()
   local names, codes = {}, {}
   return names, codes, function(name)
     names[#names + 1] = name
-    codes[name] = #names - 1
+    codes[name] = string.char(64 + #names)
     return codes[name]
   end
 end
@@ -55,7 +56,7 @@ for _, key in ipairs(step[2]) do
     keys[found] = key
     types[found] = code_of_kind[kind] or new_kind(kind)
     ttls[found] = call('PTTL', key)
-    codes[found] = encoding and (code_of_encoding[encoding] or new_encoding(encoding)) or -1
+    codes[found] = encoding and (code_of_encoding[encoding] or new_encoding(encoding)) or '@'
     if see_memory then
       local size = usual and pcall('MEMORY', 'USAGE', key)
         or pcall('MEMORY', 'USAGE', key, 'SAMPLES', samples)
@@ -74,7 +75,9 @@ for _, key in ipairs(step[2]) do
     end
   end
 end
+local concat = table.concat
+local lines = found > 0 and not string.find(concat(keys), '\n', 1, true) and concat(keys, '\n') or keys
 return {
-  step[1], keys, types, ttls, see_memory and sizes or {}, codes, see_idle and idles or {},
-  see_uses and uses or {}, kinds, encodings,
+  step[1], lines, concat(types), ttls, see_memory and sizes or {}, concat(codes),
+  see_idle and idles or {}, see_uses and uses or {}, kinds, encodings,
 }
