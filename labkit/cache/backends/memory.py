@@ -107,6 +107,16 @@ class MemoryTier:
         self.measured = self._sizeof is not None
         _tiers.add(self)
 
+    def another(self) -> MemoryTier:
+        """An empty tier with the same bounds, policy and clock."""
+        return MemoryTier(
+            self.maxsize,
+            max_bytes=self.max_bytes,
+            policy=type(self._policy),
+            clock=self.clock,
+            sizeof=self._sizeof,
+        )
+
     def find(self, key: str) -> Entry | None:
         """The live entry of a key, marked as used; None where there is none."""
         entry = self._get(key)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
+import copy
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
 
 from labkit.cache.aio import AsyncCache
 from labkit.cache.engine import Call
@@ -100,6 +101,7 @@ class Strategy(Generic[C, K, V]):
         self._engine: Engine = cache._engine
         options = cache._options.but(**keeping)
         self._options: Options = options.but(serializer=options.serializer.for_type(type))
+        self._accept(self._options)
         self._counters = self._engine.counters_for(name)
         self._awaited = isinstance(cache, AsyncCache)
         self._run: Callable[[Any], Any] = run_async if self._awaited else run
@@ -109,6 +111,27 @@ class Strategy(Generic[C, K, V]):
                 "methods are plain functions"
             )
         self._asked = _Asked(source)
+
+    def but(self, **keeping: Unpack[Keeping]) -> Self:
+        """The same strategy, which keeps values in another way.
+
+        Args:
+            **keeping: What is other; see `Keeping`.
+
+        Raises:
+            ValueError: An option makes no sense here.
+        """
+        other = copy.copy(self)
+        other._options = self._options.but(**keeping)
+        self._accept(other._options)
+        return other
+
+    def _accept(self, options: Options) -> None:
+        """Refuse options that make no sense with the strategy."""
+
+    def _current(self, keys: list[K]) -> Steps[Mapping[K, V]]:
+        """The values of keys as they were saved last, past the cache."""
+        return (yield Ask(self._asked, "load_many", (keys,), {}))  # type: ignore[no-any-return]
 
     def _value(self, call: Call) -> Steps[V | None]:
         """The value of a call that is not in memory."""

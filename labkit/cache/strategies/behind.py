@@ -253,6 +253,11 @@ class WriteBehind(ReadThrough[C, K, V]):
             found |= {text: loaded.get(named[text]) for text in texts if text not in waiting}
         return found
 
+    def _current(self, keys: list[K]) -> Steps[Mapping[K, V]]:
+        named = {self.key(key): key for key in keys}
+        found = yield from self._newest_of(named, list(named))
+        return {named[text]: value for text, value in found.items() if value is not None}
+
     # --- Applying
 
     @overload

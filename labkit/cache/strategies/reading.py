@@ -11,6 +11,7 @@ from labkit.cache.strategies.base import C, K, Strategy, V
 
 if TYPE_CHECKING:
     from labkit.cache.engine import Call
+    from labkit.cache.options import Options
     from labkit.cache.steps import Steps
 
 
@@ -25,9 +26,8 @@ class CacheAside(Strategy[C, K, V]):
         ValueError: `stale_while_revalidate` or its like was given: nothing is loaded aside.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self._options.aging:
+    def _accept(self, options: Options) -> None:
+        if options.aging:
             raise ValueError(
                 "CacheAside loads on a miss and at no other time; leave out refresh_ahead, early "
                 "and the stale times, or use ReadThrough"

@@ -12,6 +12,7 @@ from labkit.cache.strategies.reading import ReadThrough
 from labkit.cache.writing import write_through
 
 if TYPE_CHECKING:
+    from labkit.cache.options import Options
     from labkit.cache.steps import Steps
 
 
@@ -82,9 +83,7 @@ class WriteAround(ReadThrough[C, K, V]):
         ValueError: Values live for ever, or as long as they are read: a write would never be seen.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        options = self._options
+    def _accept(self, options: Options) -> None:
         if options.sliding or None in (options.ttl, options.negative_ttl):
             raise ValueError(
                 "WriteAround leaves what is cached alone, and with these options that never ends; "

@@ -88,6 +88,12 @@ def _arrives(trial: Trial, words: list[bytes]) -> None:
         "\0" not in line,
         "redis-cli takes a byte 0 for the end of the line. In double quotes it is typed `\\x00`.",
     )
+    for sign in line:
+        trial.require(
+            sign >= " " and sign != "\x7f",
+            f"{cut(repr(line), 120)} holds the control character {sign!r}, and a terminal acts on "
+            f"it in place of typing it. In double quotes it is typed `\\x{ord(sign):02x}`.",
+        )
     trial.require(
         not any("\ud800" <= sign <= "\udfff" for sign in line),
         f"{cut(repr(line), 120)} holds bytes that are no characters, and no keyboard has them: "
@@ -205,6 +211,7 @@ _ALL = (
     "A step of SCAN may give few names or none with more to come: only the cursor 0 says that it "
     "has ended."
 )
+_MATCH = "Leave the pattern to the server's MATCH: `fnmatch` and `re` read others."
 
 
 class _Steps:
@@ -272,23 +279,32 @@ def _found(trial: Trial, got: Any, expected: list[str]) -> None:
     trial.equal(got, expected)
 
 
+# How many keys a step of SCAN may look at.
+_STEP = 1000
+
+
+def _seems_large(client: redis.Redis) -> None:
+    """Have DBSIZE tell this client of ten million keys: a COUNT that is a share of them shows."""
+    client.set_response_callback("DBSIZE", lambda *_, **__: 10_000_000)
+
+
 def _step_by_step(trial: Trial, keys: int) -> None:
-    """Demand that no step of the last call went through this many keys, which are all."""
+    """Demand that the last call went through so many keys, which are all, in small steps."""
     trial.require(
         "KEYS" not in trial.log.names,
         "KEYS goes through all keys in one step, and all other clients wait for it: with ten "
         "million keys for seconds. SCAN takes small steps.",
     )
     most = max(map(_count, trial.log), default=0)
+    told = " (In this check DBSIZE tells of ten million.)" if "DBSIZE" in trial.log.names else ""
     trial.require(
-        most < keys,
-        f"With COUNT {most} one step goes through all {keys:,} keys, and holds everybody up as "
-        "KEYS does. A thousand are a good step.",
+        most <= _STEP,
+        f"With COUNT {most} one step goes through that many keys, and holds everybody up as KEYS "
+        f"does: ask for {_STEP:,} at most, however many keys there are.{told}",
     )
     scripts = [each for each in trial.log if each.name.startswith(("EVAL", "FCALL"))]
     trial.require(
-        # A script that the server does not know yet is called twice.
-        "SCAN" in trial.log.names or not 0 < len(scripts) <= 2,
+        "SCAN" in trial.log.names or not scripts or len(scripts) * _STEP >= keys,
         "A script holds the server up until it ends: one that goes through all keys is KEYS by "
         "another name. Send SCAN step by step.",
     )
@@ -333,7 +349,7 @@ def _finds(trial: Trial) -> None:
         trial.equal(
             trial.call(trial.client, f"arcade:{group}:{pattern}", "string"),
             [f"arcade:{group}:{sign}" for sign in fits],
-            advice="Leave the pattern to the server's MATCH: `fnmatch` and `re` read others.",
+            advice=_MATCH,
         )
 
 
@@ -346,7 +362,9 @@ def _finds_once(trial: Trial) -> None:
     _fill(trial, sorted(set(every) - set(names)))
     _fill(trial, names, "hash")
     _Steps(trial.client, awkward=True)
+    _seems_large(trial.client)
     _found(trial, trial.call(trial.client, f"arcade:{group}:*", "hash"), sorted(names))
+    _step_by_step(trial, len(every))
 
 
 @find.check("lets the server choose: 5,000 keys in at most 60 round trips, none for all", points=1)
@@ -357,6 +375,7 @@ def _finds_in_steps(trial: Trial) -> None:
     _fill(trial, [f"arcade:{group}:text:{number}" for number in range(450)])
     _fill(trial, names, "hash")
     steps = _Steps(trial.client)
+    _seems_large(trial.client)
     got = trial.call(trial.client, f"arcade:{group}:*", "hash")
     _found(trial, got, sorted(names))
     _step_by_step(trial, 5000)
@@ -414,10 +433,11 @@ def _clears(trial: Trial, pattern: str, names: list[str], most: int) -> None:
     others = _left(trial) - set(names)
     got = trial.call(trial.client, pattern, most)
     left = _left(trial)
+    advice = f" {_MATCH}" if "[" in pattern else ""
     trial.require(
         others <= left,
         f"{len(others - left)} keys are gone that do not fit {pattern}, such as "
-        f"{min(others - left, default='')!r}.",
+        f"{min(others - left, default='')!r}.{advice}",
     )
     stayed = left & set(names)
     trial.require(
@@ -436,6 +456,9 @@ def _clears_out(trial: Trial) -> None:
     with trial.explain(redis.ResponseError, nothing):
         _clears(trial, pattern, [], 5)
         _clears(trial, pattern, [], 0)
+    group = trial.word()
+    _fill(trial, [f"arcade:{group}:a", f"arcade:{group}:b"])
+    _clears(trial, f"arcade:{group}:[^a]", [f"arcade:{group}:b"], 1)
 
 
 @clear_out.check("raises ValueError and removes nothing when more than `most` fit", points=1)
@@ -517,6 +540,7 @@ def _removes_found(trial: Trial) -> None:
 @clear_out.check("sends UNLINK for up to 1,000 keys at a time, and at most 60 trips", points=1)
 def _clears_gently(trial: Trial) -> None:
     pattern, names = _fitting(trial, 3000)
+    _seems_large(trial.client)
     _clears(trial, pattern, names, 5000)
     _step_by_step(trial, 3000)
     sent = set(trial.log.names)
@@ -589,8 +613,11 @@ def _piped(trial: Trial, scores: dict[str, int]) -> None:
         except redis.ResponseError as error:
             trial.fail(f"Redis answers `{error}` to {words!r}: write the score in digits.")
     stored: Any = trial.client.zrange("arcade:scores", 0, -1, withscores=True)
+    got = dict(stored)
     board = {player: float(score) for player, score in scores.items()}
-    trial.equal(dict(stored), board, "what arcade:scores holds after these commands")
+    unsigned = {player: abs(score) for player, score in board.items()}
+    advice = "A score below 0 keeps its minus sign, one more byte." if got == unsigned else ""
+    trial.equal(got, board, "what arcade:scores holds after these commands", advice=advice)
 
 
 def _commands(trial: Trial, data: bytes) -> list[list[bytes]]:
@@ -647,7 +674,10 @@ def _misread(data: bytes, at: int) -> str:
 def _pipes(trial: Trial) -> None:
     players = trial.words(trial.rng.randrange(12, 20))
     players = [name[: trial.rng.randrange(5, 9)] + str(at) for at, name in enumerate(players)]
-    _piped(trial, {name: trial.rng.randrange(-(10**4), 10**9) for name in players})
+    scores = [0, 0, *(trial.rng.randrange(-(10**4), 0) for _ in range(3))]
+    scores += [trial.rng.randrange(1, 10**9) for _ in players[len(scores) :]]
+    trial.rng.shuffle(scores)
+    _piped(trial, dict(zip(players, scores, strict=True)))
 
 
 @pipe_lines.check("counts bytes: names of any signs, and no players at all", points=1)
@@ -822,8 +852,9 @@ slow_shapes = outline.exercise(
     hints=(
         "For each entry make its shape, and add its duration to what that shape has so far. A "
         "command of 1 ms that comes a thousand times costs more than one of 300 ms.",
-        '`words = entry["command"].decode().split(" ")`: the first in capitals is the name, and '
-        '`re.sub(r"\\d+", "*", words[1])` stars the second, if there is one. Sort by '
+        '`words = entry["command"].decode(errors="replace").split(" ")`, since words may be any '
+        "bytes: the first in capitals is the name, and "
+        '`re.sub(r"[0-9]+", "*", words[1])` stars the second, if there is one. Sort by '
         "`(-total, shape)`.",
         "Two dictionaries (`collections.Counter` serves) from shape to count and from shape to "
         "total; then the list of `(shape, counts[shape], totals[shape])`, sorted with "
@@ -840,7 +871,7 @@ def _entries(trial: Trial, commands: Sequence[tuple[str, int]]) -> list[dict[str
             "id": len(commands) - at,
             "start_time": start - at,
             "duration": micros,
-            "command": command.encode(),
+            "command": command.encode(errors="surrogateescape"),
             "client_address": b"127.0.0.1:50000",
             "client_name": b"",
         }
@@ -966,6 +997,7 @@ def _shapes(trial: Trial) -> None:
         f"GET arcade:größe:{number}": "GET arcade:größe:*",
         f"SELECT {number}": "SELECT *",
         f"SLOWLOG get {number}": "SLOWLOG get",
+        f"config{number} get maxmemory": f"CONFIG{number} get",  # renamed by an administrator
         "INFO": "INFO",
         "dbsize": "DBSIZE",
         "KEYS *": "KEYS *",
@@ -978,11 +1010,38 @@ def _shapes(trial: Trial) -> None:
             f"the shapes of {command!r}",
             advice=_misshaped(got[0] if got else "", command, shape),
         )
+    _shapes_of_bytes(trial, word, number)
+
+
+def _shapes_of_bytes(trial: Trial, word: str, number: int) -> None:
+    """Demand rows for commands with words that are no text; how these look is left open."""
+    odd = bytes(trial.rng.choices(range(0xFA, 0x100), k=4)).decode(errors="surrogateescape")
+    commands = [(f"SET arcade:{word}:{number} {odd}", 2), (f"GET arcade:{odd}:{number}", 1)]
+    any_bytes = (
+        "Words may be any bytes, such as a picture that is stored, and not always UTF-8: "
+        '`.decode(errors="replace")` takes them all.'
+    )
+    with trial.explain(UnicodeError, any_bytes):
+        got = [row[0] for row in trial.call(_entries(trial, commands))]
+    trial.require(
+        len(got) == 2, f"Two commands of two shapes make two rows, not {len(got)}. {any_bytes}"
+    )
+    trial.equal(got[0], f"SET arcade:{word}:*", "the shape of a SET whose value is no text")
+    trial.require(
+        got[1].startswith("GET arcade:") and got[1].endswith(":*"),
+        f"The key is `arcade:`, four bytes that are no text, `:` and a number: {got[1]!r} does not "
+        "keep what is text of it.",
+    )
 
 
 def _misshaped(got: str, command: str, shape: str) -> str:
     """What most likely went wrong."""
     name, _, rest = command.partition(" ")
+    if "*" in got.partition(" ")[0] and re.search(r"\d", name):
+        return (
+            "Digits in the command's own name stay (an administrator may have renamed CONFIG to "
+            "CONFIG7): only those of the first argument become `*`."
+        )
     if not rest and got != name:
         return "Without an argument the shape is the name alone, in capitals, and no blank."
     if "**" in got:
@@ -993,8 +1052,13 @@ def _misshaped(got: str, command: str, shape: str) -> str:
         return "zrange and ZRANGE are one command: write the name in capitals."
     if got.startswith(f"{shape} "):
         return "Of the arguments only the first belongs to the shape."
-    if re.search(r"\d", got):
+    if re.search(r"\d", got.partition(" ")[2]):
         return "Every run of digits in the first argument becomes `*`, wherever it stands."
+    if not shape.isascii():
+        return (
+            "Most keys are UTF-8, in which `ö` is two bytes: decode as that, with "
+            '`errors="replace"` for the rest.'
+        )
     return ""
 
 

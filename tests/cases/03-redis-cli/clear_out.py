@@ -1,3 +1,5 @@
+import fnmatch
+
 from tests.cases import right, wrong
 
 
@@ -119,6 +121,41 @@ def delete(r, pattern, most):
 @wrong(says="a command for each key is a trip for each key")
 def a_trip_for_each_key(r, pattern, most):
     return sum(r.unlink(name) for name in look(r, pattern, most))
+
+
+def look_by(r, pattern, most, count):
+    found = sorted(set(r.scan_iter(match=pattern, count=count)))
+    if len(found) > most:
+        raise ValueError(f"{len(found)} keys fit")
+    return sum(r.unlink(*found[start : start + 1000]) for start in range(0, len(found), 1000))
+
+
+@wrong(says="ask for 1,000 at most")
+def one_giant_step(r, pattern, most):
+    return look_by(r, pattern, most, 1_000_000)
+
+
+@wrong(says="ask for 1,000 at most")
+def half_of_the_keys_in_a_step(r, pattern, most):
+    return look_by(r, pattern, most, max(1, r.dbsize() // 2))
+
+
+@wrong(says="In this check DBSIZE tells of ten million")
+def fifty_steps_whatever_the_size(r, pattern, most):
+    return look_by(r, pattern, most, r.dbsize() // 50 + 10)
+
+
+@wrong(says="ask for 1,000 at most")
+def two_large_steps(r, pattern, most):
+    return look_by(r, pattern, most, 2000)
+
+
+@wrong(says="`fnmatch` and `re` read others")
+def the_pattern_in_python(r, pattern, most):
+    found = sorted(name for name in set(r.scan_iter(count=1000)) if fnmatch.fnmatch(name, pattern))
+    if len(found) > most:
+        raise ValueError(f"{len(found)} keys fit")
+    return sum(r.unlink(*found[start : start + 1000]) for start in range(0, len(found), 1000))
 
 
 @wrong(says="Without COUNT a step of SCAN looks at 10 keys")

@@ -22,7 +22,7 @@ def plain_commands(r, pattern, kind):
     names, cursor = {}, 0
     while True:
         cursor, some = r.execute_command(
-            "SCAN", cursor, "TYPE", kind, "COUNT", "1500", "MATCH", pattern
+            "SCAN", cursor, "TYPE", kind, "COUNT", "1000", "MATCH", pattern
         )
         names.update(dict.fromkeys(some))
         if int(cursor) == 0:
@@ -83,9 +83,53 @@ def the_default_count(r, pattern, kind):
     return sorted(set(r.scan_iter(match=pattern, _type=kind)))
 
 
-@wrong(says="one step goes through all 5,000 keys")
+@right
+def a_count_that_is_bounded(r, pattern, kind):
+    count = min(1000, r.dbsize() // 10 + 1)
+    return sorted(set(r.scan_iter(match=pattern, count=count, _type=kind)))
+
+
+@wrong(says="ask for 1,000 at most")
 def one_giant_step(r, pattern, kind):
     return sorted(set(r.scan_iter(match=pattern, count=1_000_000, _type=kind)))
+
+
+@wrong(says="ask for 1,000 at most")
+def all_but_one_in_a_step(r, pattern, kind):
+    return sorted(set(r.scan_iter(match=pattern, count=max(1, r.dbsize() - 1), _type=kind)))
+
+
+@wrong(says="In this check DBSIZE tells of ten million")
+def fifty_steps_whatever_the_size(r, pattern, kind):
+    return sorted(set(r.scan_iter(match=pattern, count=r.dbsize() // 50 + 10, _type=kind)))
+
+
+@wrong(says="ask for 1,000 at most")
+def half_of_five_thousand(r, pattern, kind):
+    return sorted(set(r.scan_iter(match=pattern, count=2500, _type=kind)))
+
+
+@wrong(says="KEYS by another name")
+def a_script_for_each_giant_step(r, pattern, kind):
+    step = "return redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 2500, 'TYPE', ARGV[3])"
+    names, cursor = set(), "0"
+    while True:
+        cursor, some = r.eval(step, 0, cursor, pattern, kind)
+        names |= set(some)
+        if cursor == "0":
+            return sorted(names)
+
+
+@wrong(says="KEYS by another name")
+def keys_in_a_script(r, pattern, kind):
+    script = """
+    local names = {}
+    for _, name in ipairs(redis.call('KEYS', ARGV[1])) do
+        if redis.call('TYPE', name).ok == ARGV[2] then names[#names + 1] = name end
+    end
+    return names
+    """
+    return sorted(r.eval(script, 0, pattern, kind))
 
 
 @wrong(says="A TYPE for each key")

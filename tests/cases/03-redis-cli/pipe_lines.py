@@ -109,6 +109,27 @@ def scores_for_people_to_read(scores):
     )
 
 
+@wrong(says="A score below 0 keeps its minus sign")
+def scores_without_their_sign(scores):
+    return commands({player: abs(score) for player, score in scores.items()})
+
+
+@wrong(says="what arcade:scores holds after these commands")
+def nothing_below_zero(scores):
+    return commands({player: max(score, 0) for player, score in scores.items()})
+
+
+@wrong(says="need as many commands, one ZADD each")
+def zeros_left_out(scores):
+    return commands({player: score for player, score in scores.items() if score})
+
+
+@wrong(says="need as many commands, one ZADD each")
+def a_player_for_each_score(scores):
+    players = {score: player for player, score in scores.items()}
+    return commands({player: score for score, player in players.items()})
+
+
 @wrong(says="what arcade:scores holds after these commands")
 def wrong_scores(scores):
     return commands({player: abs(score) + 1 for player, score in scores.items()})

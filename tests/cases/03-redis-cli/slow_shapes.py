@@ -4,8 +4,12 @@ from collections import Counter, defaultdict
 from tests.cases import right, wrong
 
 
+def words_of(command):
+    return command.decode(errors="replace").split(" ")
+
+
 def shape(command):
-    name, *rest = command.decode().split(" ")
+    name, *rest = words_of(command)
     return " ".join([name.upper(), *(re.sub(r"\d+", "*", each) for each in rest[:1])])
 
 
@@ -29,7 +33,7 @@ def counters(entries):
         words = entry["command"].split()
         words[0] = words[0].upper()
         words[1:] = [re.sub(rb"[0-9]+", b"*", word) for word in words[1:2]]
-        name = b" ".join(words).decode()
+        name = b" ".join(words).decode(errors="backslashreplace")
         counts[name] += 1
         totals[name] += entry["duration"]
     return [
@@ -42,7 +46,8 @@ def counters(entries):
 def sorted_twice(entries):
     found = {}
     for entry in entries:
-        name, blank, rest = entry["command"].decode().partition(" ")
+        command = entry["command"].decode(errors="surrogateescape")
+        name, blank, rest = command.partition(" ")
         name = name.upper() + blank + re.sub("[0-9]+", "*", rest.partition(" ")[0])
         count, total = found.get(name, (0, 0))
         found[name] = count + 1, total + entry["duration"]
@@ -53,13 +58,13 @@ def sorted_twice(entries):
 
 @wrong(says="Every line stands for itself")
 def whole_lines(entries):
-    return rows(entries, lambda command: command.decode())
+    return rows(entries, lambda command: command.decode(errors="replace"))
 
 
 @wrong(says="Of the arguments only the first belongs to the shape")
 def all_arguments(entries):
     def starred(command):
-        name, *rest = command.decode().split(" ")
+        name, *rest = words_of(command)
         return " ".join([name.upper(), *(re.sub(r"\d+", "*", each) for each in rest)])
 
     return rows(entries, starred)
@@ -131,7 +136,7 @@ def shapes_of_bytes(entries):
 @wrong(says="A run of digits is one")
 def digits_one_by_one(entries):
     def starred(command):
-        name, *rest = command.decode().split(" ")
+        name, *rest = words_of(command)
         return " ".join([name.upper(), *(re.sub(r"\d", "*", each) for each in rest[:1])])
 
     return rows(entries, starred)
@@ -140,7 +145,7 @@ def digits_one_by_one(entries):
 @wrong(says="wherever it stands")
 def digits_at_the_end_alone(entries):
     def starred(command):
-        name, *rest = command.decode().split(" ")
+        name, *rest = words_of(command)
         return " ".join([name.upper(), *(re.sub(r"\d+$", "*", each) for each in rest[:1])])
 
     return rows(entries, starred)
@@ -149,9 +154,50 @@ def digits_at_the_end_alone(entries):
 @wrong(says="zrange and ZRANGE are one command")
 def names_as_they_are(entries):
     def starred(command):
-        return " ".join(re.sub(r"\d+", "*", each) for each in command.decode().split(" ")[:2])
+        name, *rest = words_of(command)
+        return " ".join([name, *(re.sub(r"\d+", "*", each) for each in rest[:1])])
 
     return rows(entries, starred)
+
+
+@wrong(says="Digits in the command's own name stay")
+def digits_of_the_name_too(entries):
+    def starred(command):
+        name, *rest = words_of(command)
+        return re.sub(r"\d+", "*", " ".join([name.upper(), *rest[:1]]))
+
+    return rows(entries, starred)
+
+
+@wrong(says='`.decode(errors="replace")` takes them all')
+def strict_utf8(entries):
+    def starred(command):
+        name, *rest = command.decode().split(" ")
+        return " ".join([name.upper(), *(re.sub(r"\d+", "*", each) for each in rest[:1])])
+
+    return rows(entries, starred)
+
+
+@wrong(says="Two commands of two shapes")
+def leaves_out_what_is_no_text(entries):
+    texts = []
+    for entry in entries:
+        try:
+            entry["command"].decode()
+        except UnicodeDecodeError:
+            continue
+        texts.append(entry)
+    return rows(texts)
+
+
+@wrong(says="in which `ö` is two bytes")
+def latin_1(entries):
+    return rows(entries, lambda command: shape(command.decode("latin-1").encode()))
+
+
+@wrong(says="in which `ö` is two bytes")
+def ascii_alone(entries):
+    return rows(entries, lambda command: shape(command.decode("ascii", "ignore").encode()))
 
 
 @wrong(says="keys keep their case")
@@ -162,7 +208,7 @@ def all_in_capitals(entries):
 @wrong(says="A command without arguments has no second word")
 def always_an_argument(entries):
     def starred(command):
-        words = command.decode().split(" ")
+        words = words_of(command)
         return words[0].upper() + " " + re.sub(r"\d+", "*", words[1])
 
     return rows(entries, starred)
@@ -171,7 +217,7 @@ def always_an_argument(entries):
 @wrong(says="the name alone, in capitals, and no blank")
 def a_blank_without_an_argument(entries):
     def starred(command):
-        name, _, rest = command.decode().partition(" ")
+        name, _, rest = command.decode(errors="replace").partition(" ")
         return name.upper() + " " + re.sub(r"\d+", "*", rest.partition(" ")[0])
 
     return rows(entries, starred)

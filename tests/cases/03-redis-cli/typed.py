@@ -162,6 +162,31 @@ def zero_bytes_as_they_are(words):
     return " ".join('"{}"'.format("".join(map(sign, word))) for word in words)
 
 
+@wrong(says="holds the control character")
+def control_characters_as_they_are(words):
+    raw = {0: "\\x00", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
+
+    def sign(byte):
+        return raw.get(byte) or (chr(byte) if byte < 128 else f"\\x{byte:02x}")
+
+    return " ".join('"{}"'.format("".join(map(sign, word))) for word in words)
+
+
+@wrong(says="holds the control character '\\x7f'")
+def delete_as_it_is(words):
+    def sign(byte):
+        if byte in b'"\\':
+            return "\\" + chr(byte)
+        return chr(byte) if 32 <= byte < 128 else f"\\x{byte:02x}"
+
+    return " ".join('"{}"'.format("".join(map(sign, word))) for word in words)
+
+
+@wrong(says="holds the control character '\\t'")
+def tabs_between_the_words(words):
+    return "\t".join(quoted(word).decode() for word in words)
+
+
 @wrong(says="takes two digits, always")
 def hex_of_one_digit(words):
     def sign(byte):

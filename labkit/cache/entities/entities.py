@@ -1,0 +1,358 @@
+"""Entities of one class: read and written by their ids, with what belongs to them."""
+
+# ruff: noqa: A002 - an id is called id, and a type type
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+
+from labkit.cache.engine import Call
+from labkit.cache.entities.graph import is_list
+from labkit.cache.entities.lists import Lists
+from labkit.cache.entities.parts import Parts
+from labkit.cache.entities.reach import reach
+from labkit.cache.entities.relations import Many, Relation, ids_in
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+
+    from labkit.cache.aio import AsyncCache
+    from labkit.cache.base import BaseCache
+    from labkit.cache.cache import Cache
+    from labkit.cache.engine import Engine
+    from labkit.cache.entities.kinds import Kind
+    from labkit.cache.entities.reach import Reached
+    from labkit.cache.known import Known
+    from labkit.cache.policies import Policy
+    from labkit.cache.smart import Hub
+    from labkit.cache.sources.base import Source
+    from labkit.cache.stats import Counts
+    from labkit.cache.steps import Steps
+    from labkit.cache.strategies.base import Keeping
+    from labkit.cache.warming import Warmed
+
+C = TypeVar("C", bound="BaseCache")
+K = TypeVar("K")
+V = TypeVar("V")
+P = TypeVar("P")
+
+
+class Entities(Generic[C, K, V]):
+    """All entities of a class; `SmartCache.entity` makes them.
+
+    A write drops what it makes old: the parts of the entity, the lists that it is in or was in, and
+    whatever shows it, along the relations. While it is written nothing of that is kept that was
+    loaded before.
+
+    Attributes:
+        kind: Their class, and what tells them apart.
+        name: What keys and statistics call them.
+        policy: How they are cached.
+        source: Where they come from.
+        strategy: What carries the policy out.
+        relations: How they belong to others, by name.
+        lists: Of the relations whose ids are looked up, the lists.
+    """
+
+    def __init__(
+        self,
+        hub: Hub[C],
+        cache: C,
+        source: Source[K, V],
+        kind: Kind[V],
+        policy: Policy,
+        *,
+        relations: Mapping[str, Relation] | None = None,
+        parts: Sequence[type] = (),
+        known: Known | None = None,
+    ) -> None:
+        self._hub = hub
+        self._cache = cache
+        self.kind = kind
+        self.name = kind.name
+        self.policy = policy
+        self.source: Any = source
+        self.strategy: Any = self._strategy(policy, source, kind, known)
+        self.relations = dict(relations or {})
+        keeping = {k: v for k, v in policy.keeping().items() if k != "serializer"}
+        self.lists = {
+            name: Lists(cache, f"{self.name}.{name}", relation.load, keeping)  # type: ignore[attr-defined]
+            for name, relation in self.relations.items()
+            if is_list(relation)
+        }
+        part = policy.but(strategy="read-through", queue=None)
+        self._parts: dict[type, Parts[C, K, Any]] = {
+            each: Parts(self, each, lambda source, kind: self._strategy(part, source, kind))
+            for each in parts
+        }
+
+    def _strategy(
+        self, policy: Policy, source: Any, kind: Kind[Any], known: Known | None = None
+    ) -> Any:
+        return policy.build(
+            self._cache,
+            source,
+            name=kind.name,
+            type=kind.type,
+            tags=(kind.name,),
+            known=known,
+            serializer=kind.serializer(policy.keeping()["serializer"]),
+        )
+
+    # --- Reading
+
+    @overload
+    def get(self: Entities[Cache, K, V], id: K, **how: Unpack[Keeping]) -> V | None: ...
+    @overload
+    def get(
+        self: Entities[AsyncCache, K, V], id: K, **how: Unpack[Keeping]
+    ) -> Awaitable[V | None]: ...
+    def get(self, id: K, **how: Any) -> Any:
+        """The entity of an id; None where there is none.
+
+        Args:
+            id: The id.
+            **how: What is other than the policy says for this call, such as `ttl`.
+
+        Raises:
+            Exception: What the source raised, where no older value may stand in.
+        """
+        if not how and self._hub.sessions.met is None:
+            return self.strategy.get(id)
+        return self.strategy._run(self._get(id, how))
+
+    @overload
+    def get_many(
+        self: Entities[Cache, K, V], ids: Iterable[K], **how: Unpack[Keeping]
+    ) -> dict[K, V]: ...
+    @overload
+    def get_many(
+        self: Entities[AsyncCache, K, V], ids: Iterable[K], **how: Unpack[Keeping]
+    ) -> Awaitable[dict[K, V]]: ...
+    def get_many(self, ids: Iterable[K], **how: Any) -> Any:
+        """The entities of ids, without those that are not there; what is missing loads together."""
+        return self.strategy._run(self._get_many(list(dict.fromkeys(ids)), how))
+
+    @overload
+    def refresh(self: Entities[Cache, K, V], id: K) -> V | None: ...
+    @overload
+    def refresh(self: Entities[AsyncCache, K, V], id: K) -> Awaitable[V | None]: ...
+    def refresh(self, id: K) -> Any:
+        """Load an entity anew and keep it, whatever is there."""
+        self._hub.sessions.forget(self.name, [id])
+        return self.strategy.refresh(id)
+
+    def related(self, id: K, name: str) -> Any:
+        """What a relation leads to: an entity or None, or a list of entities.
+
+        Raises:
+            LookupError: There is no such relation.
+        """
+        return self.strategy._run(self._related_to(id, name))
+
+    def related_many(self, ids: Iterable[K], name: str) -> Any:
+        """The same of many entities, by their ids: two batches, however many they are."""
+        return self.strategy._run(self._related(list(dict.fromkeys(ids)), name))
+
+    def part(self, type: type[P]) -> Parts[C, K, P]:
+        """Parts of these entities.
+
+        Args:
+            type: A class that was declared among the `parts`.
+
+        Raises:
+            LookupError: It was not.
+        """
+        if type not in self._parts:
+            declared = ", ".join(each.__name__ for each in self._parts) or "none is"
+            raise LookupError(
+                f"{type.__name__} is not declared as a part of {self.name} ({declared}); pass it "
+                "in parts=, so that every process drops it when the entity changes"
+            )
+        return self._parts[type]
+
+    # --- Writing
+
+    @overload
+    def save(self: Entities[Cache, K, V], value: V) -> None: ...
+    @overload
+    def save(self: Entities[AsyncCache, K, V], value: V) -> Awaitable[None]: ...
+    def save(self, value: V) -> Any:
+        """Write an entity as the policy says, and drop what that makes old."""
+        return self.strategy._run(self._write("save", self.kind.id_of(value), value))
+
+    @overload
+    def delete(self: Entities[Cache, K, V], id: K) -> None: ...
+    @overload
+    def delete(self: Entities[AsyncCache, K, V], id: K) -> Awaitable[None]: ...
+    def delete(self, id: K) -> Any:
+        """Delete an entity, and drop what that makes old."""
+        return self.strategy._run(self._write("delete", id))
+
+    @overload
+    def invalidate(self: Entities[Cache, K, V], id: K, before: V | None = None) -> None: ...
+    @overload
+    def invalidate(
+        self: Entities[AsyncCache, K, V], id: K, before: V | None = None
+    ) -> Awaitable[None]: ...
+    def invalidate(self, id: K, before: V | None = None) -> Any:
+        """Drop an entity that was changed by somebody else, and what that makes old.
+
+        Args:
+            id: The id.
+            before: The entity as it was. Where that is not known, all lists go that it may have
+                been in, and all entities to which a field of it may have led.
+        """
+        return self.strategy._run(self._invalidate(id, before))
+
+    # --- The rest
+
+    def warm(self, ids: Iterable[K], **how: Any) -> Warmed | Awaitable[Warmed]:
+        """Load what is not there yet, before readers come; as in `Strategy.warm`."""
+        warmed: Warmed | Awaitable[Warmed] = self.strategy.warm(ids, **how)
+        return warmed
+
+    def key(self, id: K) -> str:
+        """What stands for an entity in the cache."""
+        key: str = self.strategy.key(id)
+        return key
+
+    def stats(self) -> Counts:
+        """What was counted until now."""
+        counts: Counts = self.strategy.stats()
+        return counts
+
+    def __repr__(self) -> str:
+        return f"<Entities {self.name}: {self.policy.strategy}, in {self._cache!r}>"
+
+    # --- As steps
+
+    def _get(self, id: K, how: Mapping[str, Any]) -> Steps[V | None]:
+        found = yield from self._get_many([id], how)
+        return found.get(id)
+
+    def _get_many(self, ids: Sequence[K], how: Mapping[str, Any]) -> Steps[dict[K, V]]:
+        strategy = self.strategy.but(**how) if how else self.strategy
+        met = self._hub.sessions.met
+        seen = {} if met is None else met
+        rest = [each for each in ids if (self.name, each) not in seen]
+        loaded = yield from strategy._get_many(rest)
+        for each in rest:
+            seen.setdefault((self.name, each), loaded.get(each))
+        found = {each: seen[self.name, each] for each in ids}
+        return {each: value for each, value in found.items() if value is not None}
+
+    def there(self, ids: Sequence[K]) -> Steps[dict[K, V | None]]:
+        """What some tier has of entities, None for those that are not there; nothing is loaded."""
+        named = {self.key(each): each for each in ids}
+        call = Call("", (), self.strategy._options, self.strategy._counters)
+        found = yield from self.strategy._engine.look_up_many(list(named), call)
+        return {named[text]: value for text, value in found.items()}
+
+    def _related_to(self, id: K, name: str) -> Steps[Any]:
+        found = yield from self._related([id], name)
+        return found.get(id, [] if isinstance(self.relations[name], Many) else None)
+
+    def _related(self, ids: Sequence[K], name: str) -> Steps[dict[K, Any]]:
+        if name not in self.relations:
+            raise LookupError(
+                f"{self.name} has no relation {name!r}; expected one of "
+                f"{', '.join(self.relations) or 'none'}"
+            )
+        relation = self.relations[name]
+        if name in self.lists:
+            led: dict[K, Sequence[Any]] = dict((yield from self.lists[name].get_many(ids)))
+        else:
+            values = yield from self._get_many(ids, {})
+            led = {each: ids_in(relation, value) for each, value in values.items()}
+        wanted = list(dict.fromkeys(one for some in led.values() for one in some))
+        target = self._hub.graph.by_name[relation.to]
+        others = yield from target._get_many(wanted, {})
+        found = {each: [others[one] for one in led[each] if one in others] for each in led}
+        if isinstance(relation, Many):
+            return dict(found)
+        return {each: some[0] if some else None for each, some in found.items()}
+
+    def _write(self, method: str, id: K, *value: V) -> Steps[Any]:
+        before = yield from self._before(id)
+        lists = yield from self._listed(id, before)
+        try:
+            return (yield from self.strategy._counted(self.strategy._write(method, id, *value)))
+        finally:
+            now = value[0] if value else None
+            lists += yield from self._listed(id, now)
+            reached = yield from self._reached(id, before, now)
+            yield from self._hub.drop(self, id, reached, lists)
+
+    def _invalidate(self, id: K, before: V | None) -> Steps[None]:
+        yield from self.strategy._engine.delete([self.key(id)])
+        now = yield from self._before(id)
+        reached = yield from self._reached(id, before, now)
+        if before is not None:
+            lists = yield from self._listed(id, before)
+            lists += yield from self._listed(id, now)
+        else:
+            lists = [(each.lists, None) for each in self._hub.graph.listings[self.name]]
+            for relation in self.relations.values():
+                if relation.shown and relation.field not in (None, *self.kind.id):
+                    reached.add_whole(self._hub.graph.may_show(relation.to))
+        yield from self._hub.drop(self, id, reached, lists)
+
+    def _before(self, id: K) -> Steps[V | None]:
+        """The entity as it is where it comes from, if something hangs on what its fields say."""
+        backs = {each.back for each in self._hub.graph.listings[self.name]}
+        for name, relation in self.relations.items():
+            if relation.field is not None and (relation.shown or name in backs):
+                found = yield from self.strategy._current([id])
+                return found.get(id)  # type: ignore[no-any-return]
+        return None
+
+    def _listed(self, id: K, value: V | None) -> Steps[list[tuple[Lists, Sequence[Any] | None]]]:
+        """The lists that an entity is in, and whose they are; None: it may be in all of them."""
+        found: list[tuple[Lists, Sequence[Any] | None]] = []
+        for lists, back in self._hub.graph.listings[self.name]:
+            if back is None:
+                found.append((lists, None))
+            elif back in self.lists:
+                owners = yield from self.lists[back].now([id])
+                found.append((lists, owners[id]))
+            else:
+                found.append((lists, ids_in(self.relations[back], value)))
+        return found
+
+    def _reached(self, id: K, *values: V | None) -> Steps[Reached]:
+        known = [value for value in values if value is not None]
+        return (yield from reach(self._hub.graph, self, {id: known}, self._hub.most))
+
+    def led(self, name: str, found: Mapping[K, Sequence[V]]) -> Steps[list[Any]]:
+        """The ids that a relation leads to from entities, as it is where they come from.
+
+        Args:
+            name: The relation.
+            found: The ids of the entities, and of each what is known of its values, if anything.
+        """
+        if name in self.lists:
+            led = yield from self.lists[name].now(list(found))
+            return [one for some in led.values() for one in some]
+        values = [value for some in found.values() for value in some]
+        if unknown := [each for each, some in found.items() if not some]:
+            current = yield from self.strategy._current(unknown)
+            values += current.values()
+        return [one for value in values for one in ids_in(self.relations[name], value)]
+
+    def keys(self, id: K) -> list[str]:
+        """What stands in the cache for what belongs to an entity: its parts, and its own lists."""
+        parts = [part.key(id) for part in self._parts.values()]
+        return parts + [lists.key(id) for lists in self.lists.values()]
+
+    @property
+    def engine(self) -> Engine:
+        """Where they are kept."""
+        engine: Engine = self.strategy._engine
+        return engine
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of all entities of this name, of their parts, and of their lists."""
+        parts = [part.name for part in self._parts.values()]
+        return [self.name, *parts, *(lists.name for lists in self.lists.values())]

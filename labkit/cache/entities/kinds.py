@@ -1,0 +1,107 @@
+"""What a cache has to know of a class of entities: its fields, and what tells its objects apart.
+
+It is a dataclass, an msgspec struct or a model of SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from labkit.cache.entities.fingerprints import fingerprint, shape_of
+from labkit.cache.entities.stamps import stamped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labkit.cache.serializers import Serializer
+
+V = TypeVar("V")
+
+
+class Kind(Generic[V]):
+    """A class whose objects are entities.
+
+    A class may have a `__cache_version__`: where the meaning of its fields changes and they do not,
+    another one makes what is stored a miss.
+
+    Args:
+        type: The class.
+        name: What keys, tags and statistics call it. Default: the name of the class.
+        id: The field that tells its objects apart, or several. Default: `id`, and of a model its
+            primary key.
+
+    Attributes:
+        type: The class.
+        name: Its name.
+        fields: The names of its fields.
+        id: The names of those that tell its objects apart.
+
+    Raises:
+        TypeError: It is no such class, or a field is of a type that cannot be read back.
+        ValueError: There is no such field.
+    """
+
+    def __init__(
+        self,
+        type: type[V],  # noqa: A002 - it is one
+        *,
+        name: str | None = None,
+        id: str | Sequence[str] | None = None,  # noqa: A002
+    ) -> None:
+        self.type = type
+        self.name = type.__name__ if name is None else name
+        self.fields, usual, shape = _described(type)
+        wanted = usual if id is None else (id,) if isinstance(id, str) else tuple(id)
+        for field in wanted:
+            if field not in self.fields:
+                raise ValueError(
+                    f"{self.name} has no field {field!r} to tell its objects apart; pass "
+                    f"id= one of {', '.join(self.fields)}, or several of them"
+                )
+        self.id = wanted
+        version = getattr(type, "__cache_version__", None)
+        self._stamp = fingerprint(shape if version is None else f"{shape} {version!r}")
+
+    def id_of(self, value: V) -> Any:
+        """What tells an object apart: the value of its field, or a tuple of several.
+
+        Raises:
+            TypeError: It is of another class.
+        """
+        if not isinstance(value, self.type):
+            raise TypeError(f"the value is {value!r}; expected an object of {self.name}")
+        found = tuple(getattr(value, field) for field in self.id)
+        return found[0] if len(found) == 1 else found
+
+    def serializer(self, base: Serializer) -> Serializer:
+        """One that stores objects of this class, and takes those of another shape for garbage."""
+        if hasattr(self.type, "__mapper__"):
+            from labkit.cache.entities.models import ModelSerializer
+
+            return ModelSerializer(self.type, self._stamp)
+        return stamped(base, self.type, self._stamp)
+
+    def __repr__(self) -> str:
+        return f"<Kind {self.name}: {', '.join(self.fields)}>"
+
+
+def _described(type: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:  # noqa: A002
+    """The fields of a class, those that usually tell its objects apart, and its shape."""
+    if hasattr(type, "__mapper__"):
+        from labkit.cache.entities.models import described
+
+        return described(type)
+    if isinstance(type, _CLASS) and issubclass(type, msgspec.Struct):
+        return tuple(type.__struct_fields__), ("id",), shape_of(type)
+    if isinstance(type, _CLASS) and dataclasses.is_dataclass(type):
+        return tuple(each.name for each in dataclasses.fields(type)), ("id",), shape_of(type)
+    raise TypeError(
+        f"{type!r} is no class of entities; expected a dataclass, an msgspec.Struct or a model of "
+        "SQLAlchemy"
+    )
+
+
+_CLASS = type

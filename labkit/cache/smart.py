@@ -1,0 +1,320 @@
+"""The smart cache: what is cached is declared once, by class, and how is a policy.
+
+Example:
+    >>> news = SmartCache([MemoryTier(), RedisTier(client)], namespace="news", policies="news.toml")
+    >>> authors = news.entity(Author, AuthorSource(db), relations={
+    ...     "articles": Many(to="Article", load=article_ids, back="author", shown=True)})
+    >>> articles = news.entity(Article, ArticleSource(db), relations={
+    ...     "author": One(to="Author", field="author_id")})
+    >>> articles.get(17).title
+    'Ferry is back'
+    >>> authors.related(4, "articles")
+    [Article(id=17, ...), ...]
+"""
+
+# ruff: noqa: A002 - an id is called id, and a type type
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from labkit.cache.aio import AsyncCache
+from labkit.cache.backends.memory import MemoryTier
+from labkit.cache.base import BaseCache
+from labkit.cache.cache import Cache
+from labkit.cache.entities.entities import Entities
+from labkit.cache.entities.graph import Graph
+from labkit.cache.entities.kinds import Kind
+from labkit.cache.entities.sessions import Sessions
+from labkit.cache.policies import Policies, Policy
+
+if TYPE_CHECKING:
+    import contextlib
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from labkit.cache.backends.base import Tier
+    from labkit.cache.engine import Engine
+    from labkit.cache.entities.lists import Lists
+    from labkit.cache.entities.reach import Reached
+    from labkit.cache.entities.relations import Relation
+    from labkit.cache.known import Known
+    from labkit.cache.sources.base import Source
+    from labkit.cache.stats import Stats
+    from labkit.cache.steps import Steps
+
+C = TypeVar("C", bound=BaseCache)
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST = 1000
+"""Entities that a change reaches one by one, unless told otherwise; beyond, all of a name go."""
+
+
+class Hub(Generic[C]):
+    """What `SmartCache` and `AsyncSmartCache` have in common.
+
+    Args:
+        tiers: Where values are kept, nearest first, as in `Cache`; or by names of your own.
+        namespace: What keeps its keys apart from others in the same stores.
+        policies: How entities are cached, by their names: `Policies`, a mapping, or the path of a
+            TOML file. For what is not named in a mapping the options hold.
+        most: How many entities a change reaches one by one.
+        **options: What `Cache` takes.
+
+    Attributes:
+        namespace: Its namespace.
+        sessions: Entities that are one object within a request.
+        most: How many entities a change reaches one by one.
+
+    Raises:
+        ValueError: A name of a tier comes twice, or an option makes no sense.
+        InvalidPolicy: A policy makes no sense.
+    """
+
+    _kind: type[C]
+
+    def __init__(
+        self,
+        tiers: Sequence[MemoryTier | Tier] | Mapping[str, MemoryTier | Tier] | None = None,
+        *,
+        namespace: str = "cache",
+        policies: Policies | Mapping[str, Policy] | str | os.PathLike[str] | None = None,
+        most: int = MOST,
+        **options: Any,
+    ) -> None:
+        if most < 1:
+            raise ValueError(f"most is {most!r}; expected a whole number above 0")
+        self.namespace = namespace
+        self.sessions = Sessions()
+        self.most = most
+        self._tiers = _named(tiers if tiers is not None else [MemoryTier()])
+        self._options = options
+        self._policies = _policies(policies, options)
+        self._caches: dict[tuple[str, ...], C] = {}
+        self._entities: dict[str, Entities[C, Any, Any]] = {}
+        self._graph: Graph | None = None
+        self._began = time.monotonic()
+        self.cache = self._cache_of(())
+
+    def entity(
+        self,
+        type: type[V],
+        source: Source[K, V],
+        *,
+        name: str | None = None,
+        id: str | Sequence[str] | None = None,
+        policy: Policy | None = None,
+        relations: Mapping[str, Relation] | None = None,
+        parts: Sequence[type] = (),
+        known: Known | None = None,
+    ) -> Entities[C, K, V]:
+        """Declare entities.
+
+        All processes that share a store declare the same, so that each drops what the others keep.
+
+        Args:
+            type: Their class: a dataclass, an msgspec struct, or a model of SQLAlchemy.
+            source: Where they come from, by their ids.
+            name: What keys, statistics and policies call them. Default: the name of the class.
+            id: The field that tells them apart, or several of them.
+            policy: How they are cached. Default: what `policies` says of their name.
+            relations: How they belong to others, by names of your own.
+            parts: Classes with some of their fields.
+            known: Which ids there are; see `labkit.cache.known`.
+
+        Raises:
+            TypeError: The class is none of these.
+            ValueError: The name is taken, or a field is not there.
+        """
+        kind = Kind(type, name=name, id=id)
+        if kind.name in self._entities:
+            raise ValueError(f"there are entities called {kind.name!r} already; pass another name=")
+        chosen = policy if policy is not None else self._policies.get(kind.name)
+        made = Entities(
+            self,
+            self._cache_of(tuple(chosen.tiers)),
+            source,
+            kind,
+            chosen,
+            relations=relations,
+            parts=parts,
+            known=known,
+        )
+        self._entities[kind.name] = made
+        self._graph = None
+        return made
+
+    def session(self) -> contextlib.AbstractContextManager[None]:
+        """A request: within the `with` block an entity is one object, and asked for once."""
+        return self.sessions.begin()
+
+    @property
+    def graph(self) -> Graph:
+        """All entities, and what leads where.
+
+        Raises:
+            LookupError: A relation leads to what is not declared.
+        """
+        if self._graph is None:
+            self._graph = Graph(self._entities.values())
+        return self._graph
+
+    def stats(self) -> dict[str, Stats]:
+        """What was counted until now, by the tiers that values are kept in."""
+        return {"+".join(names): cache.stats() for names, cache in self._caches.items()}
+
+    def drop(
+        self,
+        entities: Entities[C, Any, Any],
+        id: Any,
+        reached: Reached,
+        lists: Sequence[tuple[Lists, Sequence[Any] | None]],
+    ) -> Steps[None]:
+        """Drop what a change has made old, but for the value of the changed entity itself."""
+        old = _Old()
+        for name, ids in reached.ids.items():
+            others = self.graph.by_name[name]
+            self.sessions.forget(name, ids)
+            for one in ids:
+                if (name, one) != (entities.name, id):
+                    old.add(others.engine, keys=[others.key(one)])
+                old.add(others.engine, keys=others.keys(one))
+        for name in reached.whole:
+            others = self.graph.by_name[name]
+            self.sessions.forget(name)
+            old.add(others.engine, tags=others.tags)
+        for each, owners in lists:
+            if owners is None:
+                old.add(each.engine, tags=[each.name])
+            else:
+                old.add(each.engine, keys=map(each.key, owners))
+        yield from old.drop()
+
+    def _cache_of(self, names: tuple[str, ...]) -> C:
+        """The cache with these tiers; entities of one choice share it."""
+        chosen = names or tuple(self._tiers)
+        for name in chosen:
+            if name not in self._tiers:
+                raise ValueError(
+                    f"there is no tier {name!r}; expected some of {', '.join(self._tiers)}"
+                )
+        if chosen not in self._caches:
+            first = not self._caches
+            space = self.namespace if first else f"{self.namespace}/{'-'.join(chosen)}"
+            tiers = [self._tiers[name] for name in chosen]
+            if not first:
+                tiers = [one.another() if isinstance(one, MemoryTier) else one for one in tiers]
+            self._caches[chosen] = self._kind(tiers, namespace=space, **self._options)
+        return self._caches[chosen]
+
+    def __getitem__(self, name: str) -> Entities[C, Any, Any]:
+        """The entities of a name.
+
+        Raises:
+            LookupError: There are none.
+        """
+        if name not in self._entities:
+            raise LookupError(
+                f"there are no entities called {name!r}; expected one of "
+                f"{', '.join(self._entities) or 'none so far'}"
+            )
+        return self._entities[name]
+
+    def __iter__(self) -> Iterator[Entities[C, Any, Any]]:
+        return iter(self._entities.values())
+
+    def __repr__(self) -> str:
+        names = ", ".join(self._entities) or "nothing"
+        return f"<{type(self).__name__} {self.namespace!r} of {names}>"
+
+
+class SmartCache(Hub[Cache]):
+    """Entities in a cache for threads.
+
+    Attributes:
+        cache: For what is no entity, with all tiers.
+    """
+
+    _kind = Cache
+
+    def clear(self) -> None:
+        """Drop everything."""
+        for cache in self._caches.values():
+            cache.clear()
+
+    def close(self) -> None:
+        """Let go of what the caches hold. Harmless when repeated."""
+        for cache in self._caches.values():
+            cache.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncSmartCache(Hub[AsyncCache]):
+    """Entities in a cache for asyncio: the methods of `SmartCache` and its entities, awaited."""
+
+    _kind = AsyncCache
+
+    async def clear(self) -> None:
+        """Drop everything."""
+        for cache in self._caches.values():
+            await cache.clear()
+
+    async def close(self) -> None:
+        """Let go of what the caches hold. Harmless when repeated."""
+        for cache in self._caches.values():
+            await cache.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class _Old:
+    """Keys and tags to drop, by the cache that they are in."""
+
+    def __init__(self) -> None:
+        self._keys: dict[Engine, dict[str, None]] = {}
+        self._tags: dict[Engine, dict[str, None]] = {}
+
+    def add(self, engine: Engine, *, keys: Any = (), tags: Any = ()) -> None:
+        self._keys.setdefault(engine, {}).update(dict.fromkeys(keys))
+        self._tags.setdefault(engine, {}).update(dict.fromkeys(tags))
+
+    def drop(self) -> Steps[None]:
+        for engine, keys in self._keys.items():
+            if keys:
+                yield from engine.delete(list(keys))
+            if tags := self._tags[engine]:
+                yield from engine.delete_tags(list(tags))
+
+
+def _named(tiers: Any) -> dict[str, Any]:
+    if isinstance(tiers, Mapping):
+        return dict(tiers)
+    found: dict[str, Any] = {}
+    for tier in tiers:
+        name = getattr(tier, "name", None) or type(tier).__name__.removesuffix("Tier").lower()
+        if name in found:
+            raise ValueError(f"two tiers are called {name!r}; pass them by names of your own: {{}}")
+        found[name] = tier
+    return found
+
+
+def _policies(given: Any, options: Mapping[str, Any]) -> Policies:
+    """The policies of all entities; by the options for the cache where nothing else is said."""
+    if isinstance(given, Policies):
+        return given
+    if given is None or isinstance(given, Mapping):
+        usual = {name: value for name, value in options.items() if name in Policy.options}
+        return Policies(given or {}, Policy(**usual))
+    return Policies.read(given)
