@@ -47,6 +47,9 @@ _READS: dict[str, tuple[tuple[Any, ...], str]] = {
     "LRANGE": ((0, -1), "read list"),
     "SMEMBERS": ((), "read set"),
     "ZRANGE": ((0, -1), "read sortedset"),
+    "XRANGE": (("-", "+"), "read stream"),
+    "TYPE": ((), "read keyspace"),
+    "EXISTS": ((), "read keyspace"),
     "TTL": ((), "read keyspace"),
 }
 _WRITES: dict[str, tuple[tuple[Any, ...], str]] = {
@@ -55,18 +58,27 @@ _WRITES: dict[str, tuple[tuple[Any, ...], str]] = {
     "EXPIRE": ((1000,), "write keyspace"),
     "DEL": ((), "write keyspace"),
 }
-# Commands without keys, none of which a reader needs.
+# None of these a reader needs: of a key or a channel, and without.
+_NAMING: dict[str, tuple[tuple[Any, ...], str]] = {
+    "SORT_RO": ((), "read sortedset set list dangerous"),
+    "PUBLISH": (("x",), "pubsub"),
+    "SUBSCRIBE": ((), "pubsub"),
+}
 _OTHERS: dict[str, tuple[tuple[Any, ...], str]] = {
     "KEYS": (("*",), "read keyspace dangerous"),
     "CONFIG": (("GET", "maxmemory"), "admin dangerous"),
     "CLIENT": (("LIST",), "admin dangerous connection"),
     "ACL": (("USERS",), "admin dangerous"),
+    "INFO": ((), "dangerous"),
     "EVAL": (("return 1", 0), "scripting"),
+    "EVAL_RO": (("return 1", 0), "scripting"),
     "FLUSHALL": ((), "write keyspace dangerous"),
+    "PUBSUB": (("CHANNELS",), "pubsub"),
+    "CLUSTER": (("NODES",), "slow"),  # in none of the categories that are bad
 }
 _CATEGORIES = {
     name: {"all", *categories.split()}
-    for name, (_, categories) in (_READS | _WRITES | _OTHERS).items()
+    for name, (_, categories) in (_READS | _WRITES | _NAMING | _OTHERS).items()
 }
 
 _BEGIN_WITH_NOTHING = (
@@ -83,6 +95,9 @@ class _User(Protocol):
 
     def may(self, *words: Any) -> bool:
         """Whether the user, signed in, may send this command."""
+
+    def channels(self) -> list[str]:
+        """The patterns of the channels that are the user's, beside the commands for them."""
 
 
 class _SignedIn:
@@ -105,15 +120,23 @@ class _SignedIn:
             self._client.execute_command(*words)
         except redis.exceptions.NoPermissionError:
             return False
-        except redis.ResponseError:
-            return True  # let through, and refused for another reason
+        except redis.ResponseError as refusal:
+            # Let through, and refused for another reason, or not known to an older server.
+            return "unknown command" not in str(refusal)
+        finally:
+            self._client.connection_pool.disconnect()  # one that subscribes takes few commands
         return True
+
+    def channels(self) -> list[str]:
+        witness: Any = self._trial.another_client()
+        return list(witness.acl_getuser(self._name).get("channels", ()))
 
     def _as(self, password: str) -> redis.Redis:
         client = self._trial.another_client()
         client.connection_pool.connection_kwargs.update(
             username=self._name,
             password=password,
+            protocol=2,  # where SUBSCRIBE has a reply, as other commands have
             retry=Retry(NoBackoff(), 0),  # else a refused password is tried for seconds
         )
         return client
@@ -135,12 +158,20 @@ class _Rules:
         return self._on and (self._any_password or _hashed(password) in self._passwords)
 
     def may(self, name: str, *rest: Any) -> bool:
+        return self._lets(name, rest) or any(each.may(name, *rest) for each in self._selectors)
+
+    def channels(self) -> list[str]:
+        return self._channels
+
+    def _lets(self, name: str, rest: Sequence[Any]) -> bool:
         allowed = False
         for rule in self._commands:
             if self._is_meant(rule[1:].lower(), name, rest):
                 allowed = rule[0] == "+"
         if name in _OTHERS:
             return allowed
+        if "pubsub" in _CATEGORIES[name]:
+            return allowed and any(fnmatch.fnmatchcase(rest[0], each) for each in self._channels)
         access = "W" if name in _WRITES else "R"
         return allowed and any(
             access in kinds and fnmatch.fnmatchcase(rest[0], pattern)
@@ -157,6 +188,8 @@ class _Rules:
         self._passwords: set[str] = set()
         self._keys: list[tuple[str, str]] = []
         self._commands: list[str] = []
+        self._channels: list[str] = []
+        self._selectors: list[_Rules] = []
 
     def _add(self, rule: str) -> None:
         match rule.lower():
@@ -171,6 +204,12 @@ class _Rules:
                 self._keys.clear()
             case "allkeys":
                 self._keys.append(("RW", "*"))
+            case "resetchannels":
+                self._channels.clear()
+            case "allchannels":
+                self._channels.append("*")
+            case "clearselectors":
+                self._selectors.clear()
             case "allcommands" | "nocommands":
                 self._commands.append("+@all" if rule.lower() == "allcommands" else "-@all")
             case _:
@@ -185,6 +224,10 @@ class _Rules:
                 self._passwords.discard(_hashed(rest) if sign == "<" else rest)
             case "+" | "-":
                 self._commands.append(sign + rest)
+            case "&":
+                self._channels.append(rest)
+            case "(":
+                self._selectors.append(_Rules(rest.rstrip(")").split()))
             case "~":
                 self._keys.append(("RW", rest))
             case "%":
@@ -286,7 +329,7 @@ def _nothing_else(trial: Trial) -> None:
 def _reads_nothing_else(trial: Trial, user: _User, name: str, prefix: str) -> None:
     start = prefix.rstrip(":")
     others = [f"news:{trial.word()}", f"old:{prefix}{trial.word()}", f"{start[:-1]}.:1"]
-    for key, (read, (rest, _)) in zip(others * 2, _READS.items(), strict=True):
+    for key, (read, (rest, _)) in zip(others * 3, _READS.items(), strict=True):
         trial.require(
             not user.may(read, key, *rest),
             f"{name} may `{read} {key}`, a key that does not begin with {prefix}: what belongs to "
@@ -303,29 +346,49 @@ def _only_reads(trial: Trial, user: _User, name: str, prefix: str) -> None:
             f"{name} may `{write} {key}`: whoever shall only look must not write. Add the "
             "commands that read, `+@read`, and no others.",
         )
-    harmless = not user.may("EVAL", "return 1", 0)
-    for other, (rest, _) in _OTHERS.items():
-        if not user.may(other, *rest):
+    begun_with_all = user.may("CLUSTER", "NODES")
+    for words in _needless(key):
+        if not user.may(*words):
             continue
-        said = " ".join(map(str, (other, *rest)))
-        if not harmless:
-            trial.fail(f"{name} may `{said}`: {_BEGIN_WITH_NOTHING}")
+        said = f"{name} may `{' '.join(map(str, words))}`"
+        if begun_with_all:
+            trial.fail(f"{said}: {_BEGIN_WITH_NOTHING}")
+        if "dangerous" in _CATEGORIES[words[0]]:
+            trial.fail(
+                f"{said}, which is dangerous: `@read` holds some that are, such as KEYS and "
+                "SORT_RO. `-@dangerous` takes all of them away, and only behind the rules "
+                "that add: they are read from left to right."
+            )
         trial.fail(
-            f"{name} may `{said}`, which is dangerous: KEYS is in `@read`, too. `-@dangerous` "
-            "takes it away, and only behind `+@read`: rules are read from left to right."
+            f"{said}, which is not reading a key: whoever shall only look runs no scripts, and "
+            "neither publishes nor listens. Add `+@read`, and no other commands."
         )
+
+
+def _needless(key: str) -> list[tuple[Any, ...]]:
+    """What a reader needs no more than writes, each as its words."""
+    return [
+        *((name, key, *rest) for name, (rest, _) in _NAMING.items()),
+        *((name, *rest) for name, (rest, _) in _OTHERS.items()),
+    ]
 
 
 @reader.check("made anew, the user loses all rights and passwords of before", points=1)
 def _made_anew(trial: Trial) -> None:
     old = trial.word()
-    for rights in (
-        ("on", f">{old}", "~news:*", "~old:*", "+@read", "+@write"),
-        ("on", f">{old}", "~*", "+@all"),
-    ):
+    rights_of_before = [
+        ("~news:*", "~old:*", "+@read", "+@write"),
+        ("~*", "+@all"),
+        ("allchannels", "+@pubsub"),
+    ]
+    witness: Any = trial.another_client()
+    if "selectors" in witness.acl_getuser("default"):  # since Redis 7.0
+        rights_of_before.append(("(~* +@all)",))
+    for some in rights_of_before:
+        rights = ("on", f">{old}", *some)
         name, password, prefix = _guest(trial, ":")
         with _guests(trial):
-            trial.another_client().execute_command("ACL", "SETUSER", name, *rights)
+            witness.execute_command("ACL", "SETUSER", name, *rights)
             user = _make(trial, name, password, prefix, rights)
             _signs_in(trial, user, name, password)
             _reads(trial, user, name, prefix)
@@ -346,13 +409,16 @@ def _may_no_more(trial: Trial, user: _User, fresh: _User, name: str, old: str, p
         f"{name} was there before and may still read keys other than {prefix}*. {adds}",
     )
     commands = [(write, key, *rest) for write, (rest, _) in _WRITES.items()]
-    commands += [(command, *rest) for command, (rest, _) in _OTHERS.items()]
-    for words in commands:
+    for words in commands + _needless(key):
         trial.require(
             not user.may(*words) or fresh.may(*words),
             f"{name} was there before and may still do more than read: "
             f"`{' '.join(map(str, words))}`. {adds}",
         )
+    trial.require(
+        user.channels() == fresh.channels(),
+        f"{name} was there before, and the channels of before are still theirs. {adds}",
+    )
 
 
 # -- the sick server -----------------------------------------------------------------------------
@@ -392,6 +458,9 @@ _NO_SERVER = (
     "The sick server must be a real one, which fakeredis is not, and there is neither redis-server "
     "nor valkey-server here. Install one, and check again."
 )
+
+# A few values may be read, to see what is in them.
+_FEW_READS = 10
 
 # What must not be sent besides whatever writes.
 _MEDDLING = frozenset(
@@ -659,13 +728,20 @@ def _only_looks(trial: Trial) -> None:
     with _incident(trial) as faults:
         client = trial.client
         writing = set(client.acl_cat("write"))
-        before = _calls(client)
+        used, before = _uses(client), _calls(client)
         found = _texts(trial)
         # The server's own count has what scripts and other connections of the answer sent, too.
         called = {name for name, count in _calls(client).items() if count > before.get(name, 0)}
         for name in sorted(called & (writing | _MEDDLING)):
             said = name.replace("|", " ").upper()
             trial.fail(f"Your answer sent {said}. {_why_not(name)}")
+        reads = _uses(client) - used
+        trial.require(
+            reads <= _FEW_READS,
+            f"Your answer read or touched keys {reads} times. The server counts each read as a "
+            "use, and now OBJECT FREQ tells of yours, and not of the players'. TYPE, TTL, MEMORY "
+            "USAGE and OBJECT tell of a key without reading it.",
+        )
         trial.require(
             any(found[name] == fault.truth for name, fault in faults.items()),
             "It changes nothing, and it finds none of the five faults either.",
@@ -676,6 +752,11 @@ def _calls(client: redis.Redis) -> Mapping[str, int]:
     """How often each command was called, such as `config|set`."""
     told: Any = client.info("commandstats")
     return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in told.items()}
+
+
+def _uses(client: redis.Redis) -> int:
+    """How often keys were used in all, as the server counts them."""
+    return int(keys.survey(client, samples=None)["uses"].sum())
 
 
 def _why_not(name: str) -> str:

@@ -83,6 +83,14 @@ def a_script(r):
     return plain(r) | {"hot": r.eval(script, 0)}
 
 
+@right
+def looks_into_the_giant(r):
+    found = plain(r)
+    for field in r.hkeys(found["giant"])[:3]:
+        r.hget(found["giant"], field)
+    return found
+
+
 @wrong(says="It has the most keys, and they expire")
 def the_largest_group_is_immortal(r):
     return plain(r) | {"immortal": keys.groups(r)["keys"].idxmax()}
@@ -148,6 +156,38 @@ def gives_bytes(r):
 def asks_keys_in_a_script(r):
     r.eval("return #redis.call('KEYS', '*')", 0)
     return plain(r)
+
+
+@wrong(says="counts each read as a use")
+def dumps_every_key(r):
+    sizes = {name: len(r.dump(name)) for name in r.scan_iter(count=1000)}
+    return plain(r) | {"giant": max(sizes, key=sizes.get)}
+
+
+@wrong(says="counts each read as a use")
+def reads_values_in_one_command(r):
+    found = plain(r)
+    r.mget(list(r.scan_iter(count=1000, _type="string")))
+    return found
+
+
+@wrong(says="counts each read as a use")
+def touches_every_key(r):
+    found = plain(r)
+    r.touch(*r.scan_iter(count=1000))
+    return found
+
+
+@wrong(says="counts each read as a use")
+def asks_every_length_in_a_script(r):
+    script = """
+    for _, name in ipairs(redis.call('SCAN', 0, 'COUNT', 10000)[2]) do
+        redis.pcall('STRLEN', name)
+    end
+    """
+    found = plain(r)
+    r.eval(script, 0)
+    return found
 
 
 @wrong(says="What is reset is gone")
