@@ -9,6 +9,7 @@ that shows: a circle, and a chain.
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ class Press:
             n: Article(n, 1 + n % 3, f"Story {n}", [1 + n % 2, 3]) for n in range(1, 7)
         }
         self.asked: list[tuple[str, tuple[Any, ...]]] = []
+        self.lock = threading.Lock()  # what it is read and written in, as a transaction is
 
     def author(self, id: int) -> Author | None:
         found = self.authors.get(id)
@@ -88,15 +90,19 @@ class Press:
 
     def articles_of(self, ids: Sequence[int]) -> dict[int, list[int]]:
         self.asked.append(("articles_of", tuple(ids)))
+        with self.lock:
+            articles = sorted(self.articles.values(), key=lambda each: each.id)
         found: dict[int, list[int]] = {}
-        for article in sorted(self.articles.values(), key=lambda each: each.id):
+        for article in articles:
             if article.author_id in ids:
                 found.setdefault(article.author_id or 0, []).append(article.id)
         return found
 
     def about(self, ids: Sequence[int]) -> dict[int, list[int]]:
         self.asked.append(("about", tuple(ids)))
-        return {n: [a.id for a in self.articles.values() if n in a.topic_ids] for n in ids}
+        with self.lock:
+            articles = list(self.articles.values())
+        return {n: [a.id for a in articles if n in a.topic_ids] for n in ids}
 
 
 class Desk:
@@ -113,14 +119,17 @@ class Desk:
 
     def load_many(self, keys: Sequence[int]) -> dict[int, Any]:
         self.press.asked.append((self.name, tuple(keys)))
-        found = {key: self.read(key) for key in keys}
+        with self.press.lock:
+            found = {key: self.read(key) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
 
     def save(self, key: int, value: Any) -> None:
-        self.rows[key] = value
+        with self.press.lock:
+            self.rows[key] = value
 
     def delete(self, key: int) -> None:
-        self.rows.pop(key, None)
+        with self.press.lock:
+            self.rows.pop(key, None)
 
     def versions(self, keys: Sequence[int]) -> dict[int, int]:
         return {}
