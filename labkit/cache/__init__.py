@@ -53,7 +53,9 @@ from labkit.cache.strategies import (
 )
 
 if TYPE_CHECKING:
+    from labkit.cache.backends.capped import CappedTier
     from labkit.cache.backends.file import FileTier
+    from labkit.cache.backends.null import NullTier
     from labkit.cache.backends.redis import RedisTier
     from labkit.cache.backends.redis_atomic import LuaAtomic, WatchAtomic
     from labkit.cache.backends.redis_known import RedisBloom, RedisIds
@@ -65,6 +67,7 @@ __all__ = [
     "AsyncCache",
     "Cache",
     "CacheAside",
+    "CappedTier",
     "Coalesced",
     "Contended",
     "Counts",
@@ -75,6 +78,7 @@ __all__ = [
     "LuaAtomic",
     "MemoryTier",
     "MessagePack",
+    "NullTier",
     "Overloaded",
     "QueueFull",
     "Raw",
@@ -102,10 +106,12 @@ __all__ = [
     "WriteThrough",
 ]
 
-# What needs redis-py or sqlite3 is imported when it is asked for.
+# What needs redis-py or sqlite3, or is seldom used, is imported when it is asked for.
 _LATE = {
+    "CappedTier": "labkit.cache.backends.capped",
     "FileTier": "labkit.cache.backends.file",
     "LuaAtomic": "labkit.cache.backends.redis_atomic",
+    "NullTier": "labkit.cache.backends.null",
     "RedisBloom": "labkit.cache.backends.redis_known",
     "RedisIds": "labkit.cache.backends.redis_known",
     "RedisTier": "labkit.cache.backends.redis",

@@ -12,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.eviction import Entry, Ttl, policy_of
+from labkit.cache.options import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,6 +65,8 @@ class MemoryTier:
         max_bytes: The most bytes, as `sizeof` counts them; None for no such bound.
         policy: Which entry goes when there is no room: a name in `labkit.cache.eviction.POLICIES`,
             or a `Policy` of your own.
+        ttl: For how long a value stays at most; then it comes from the tier behind. None: as long
+            as it lives.
         clock: Answers the time in seconds.
         sizeof: Answers the size of a value. Default: `estimate`, and only with `max_bytes`: without
             it nothing is measured.
@@ -87,10 +90,12 @@ class MemoryTier:
         *,
         max_bytes: int | None = None,
         policy: str | Policy | type[Policy] = "sieve",
+        ttl: float | str | None = None,
         clock: Callable[[], float] = time.monotonic,
         sizeof: Callable[[Any], int] | None = None,
     ) -> None:
         self.maxsize = maxsize
+        self.ttl = seconds("ttl", ttl)
         self.max_bytes = max_bytes
         self.clock = clock
         self.lock = threading.RLock()
@@ -113,6 +118,7 @@ class MemoryTier:
             self.maxsize,
             max_bytes=self.max_bytes,
             policy=type(self._policy),
+            ttl=self.ttl,
             clock=self.clock,
             sizeof=self._sizeof,
         )
@@ -191,6 +197,8 @@ class MemoryTier:
         entry.sure = sure
         with self.lock:
             now = self.clock()
+            if self.ttl is not None:
+                ttl = self.ttl if ttl is None else min(ttl, self.ttl)
             if ttl is not None:
                 entry.end(now + ttl)
             self._sweep(now)
