@@ -49,7 +49,7 @@ def test_every_way_in_is_capped(bed: Bed) -> None:
     if not bed.has_store or bed.awaited:
         pytest.skip("needs a store; one face will do")
     cache = Cache([CappedTier(bed.tier, 10)], namespace=bed.namespace, ttl=100)
-    source = FunctionSource(lambda key: key)
+    source: FunctionSource[int, int] = FunctionSource(lambda key: key)
     values = ReadThrough(cache, source, name="n", type=int)
 
     def there() -> dict[str, Any]:

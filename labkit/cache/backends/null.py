@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from labkit.cache.backends.base import Claim
 
 if TYPE_CHECKING:
-    from labkit.cache.backends.base import Busy, Found, Store
     from collections.abc import Sequence
+
+    from labkit.cache.backends.base import Busy, Found, Store
 
 
 class NullTier:
