@@ -16,7 +16,6 @@ Example:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from labkit.cache.sources.base import Source
     from labkit.cache.stats import Stats
     from labkit.cache.steps import Steps
+    from labkit.cache.warming import Warmed
 
 C = TypeVar("C", bound=BaseCache)
 K = TypeVar("K")
@@ -96,7 +96,6 @@ class Hub(Generic[C]):
         self._caches: dict[tuple[str, ...], C] = {}
         self._entities: dict[str, Entities[C, Any, Any]] = {}
         self._graph: Graph | None = None
-        self._began = time.monotonic()
         self.cache = self._cache_of(())
 
     def entity(
@@ -240,6 +239,10 @@ class SmartCache(Hub[Cache]):
 
     _kind = Cache
 
+    def warm(self) -> dict[str, Warmed]:
+        """Load the entities that policies name files of, one name after the other."""
+        return {each.name: each.warm() for each in self if each.planned}
+
     def clear(self) -> None:
         """Drop everything."""
         for cache in self._caches.values():
@@ -261,6 +264,10 @@ class AsyncSmartCache(Hub[AsyncCache]):
     """Entities in a cache for asyncio: the methods of `SmartCache` and its entities, awaited."""
 
     _kind = AsyncCache
+
+    async def warm(self) -> dict[str, Warmed]:
+        """Load the entities that policies name files of, one name after the other."""
+        return {each.name: await each.warm() for each in self if each.planned}
 
     async def clear(self) -> None:
         """Drop everything."""

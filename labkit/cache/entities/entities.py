@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from labkit.cache.engine import Call
@@ -12,6 +13,8 @@ from labkit.cache.entities.lists import Lists
 from labkit.cache.entities.parts import Parts
 from labkit.cache.entities.reach import reach
 from labkit.cache.entities.relations import Many, Relation, ids_in
+from labkit.cache.keyfiles import keys_in
+from labkit.cache.policies import Observed, advise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from labkit.cache.entities.kinds import Kind
     from labkit.cache.entities.reach import Reached
     from labkit.cache.known import Known
-    from labkit.cache.policies import Policy
+    from labkit.cache.policies import Advice, Policy
     from labkit.cache.smart import Hub
     from labkit.cache.sources.base import Source
     from labkit.cache.stats import Counts
@@ -68,6 +71,7 @@ class Entities(Generic[C, K, V]):
     ) -> None:
         self._hub = hub
         self._cache = cache
+        self._began = time.monotonic()
         self.kind = kind
         self.name = kind.name
         self.policy = policy
@@ -207,10 +211,55 @@ class Entities(Generic[C, K, V]):
 
     # --- The rest
 
-    def warm(self, ids: Iterable[K], **how: Any) -> Warmed | Awaitable[Warmed]:
-        """Load what is not there yet, before readers come; as in `Strategy.warm`."""
-        warmed: Warmed | Awaitable[Warmed] = self.strategy.warm(ids, **how)
-        return warmed
+    @overload
+    def warm(self: Entities[Cache, K, V], ids: Iterable[K] | None = None, **how: Any) -> Warmed: ...
+    @overload
+    def warm(
+        self: Entities[AsyncCache, K, V], ids: Iterable[K] | None = None, **how: Any
+    ) -> Awaitable[Warmed]: ...
+    def warm(self, ids: Iterable[K] | None = None, **how: Any) -> Any:
+        """Load what is not there yet, before readers come.
+
+        Args:
+            ids: The ids, the most important first; None: those in the file that the policy names.
+            **how: As in `labkit.cache.warming.warm`; `rate` and `batch` are those of the policy
+                where they are not given.
+
+        Raises:
+            ValueError: No ids are given, and the policy names no file; or a line of it is no id.
+        """
+        planned = self.policy.warm
+        if ids is None:
+            if planned is None or planned.keys is None:
+                raise ValueError(
+                    f"the policy of {self.name} names no file with ids to warm; pass ids, or give "
+                    "it a warm with keys"
+                )
+            ids = map(self.kind.id_from, keys_in(planned.keys))
+        usual = {} if planned is None else {"rate": planned.rate, "batch": planned.batch}
+        return self.strategy.warm(ids, **usual | how)
+
+    def advise(
+        self,
+        staleness: float | str = 0,
+        *,
+        keys: int,
+        patience: float | str = "100ms",
+        may_queue: bool = False,
+        **known: Any,
+    ) -> Advice:
+        """The policy that speaks for itself after what was counted since they were declared.
+
+        Args:
+            staleness: For how long after a change a reader may still see what was before.
+            keys: How many different ids were read.
+            patience: How long a reader may wait for a load.
+            may_queue: Whether a write may reach the source later than it is acknowledged.
+            **known: What is not counted, such as `value_bytes`; see `Observed`.
+        """
+        seconds = time.monotonic() - self._began
+        observed = Observed.of(self.stats(), seconds, keys=keys, **known)
+        return advise(observed, staleness, patience=patience, may_queue=may_queue)
 
     def key(self, id: K) -> str:
         """What stands for an entity in the cache."""
@@ -344,6 +393,11 @@ class Entities(Generic[C, K, V]):
         """What stands in the cache for what belongs to an entity: its parts, and its own lists."""
         parts = [part.key(id) for part in self._parts.values()]
         return parts + [lists.key(id) for lists in self.lists.values()]
+
+    @property
+    def planned(self) -> bool:
+        """Whether the policy names a file with ids to warm."""
+        return self.policy.warm is not None and self.policy.warm.keys is not None
 
     @property
     def engine(self) -> Engine:

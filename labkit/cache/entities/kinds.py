@@ -3,9 +3,12 @@
 It is a dataclass, an msgspec struct or a model of SQLAlchemy.
 """
 
+# ruff: noqa: A002 - an id is called id, and a type type
+
 from __future__ import annotations
 
 import dataclasses
+import typing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -46,10 +49,10 @@ class Kind(Generic[V]):
 
     def __init__(
         self,
-        type: type[V],  # noqa: A002 - it is one
+        type: type[V],
         *,
         name: str | None = None,
-        id: str | Sequence[str] | None = None,  # noqa: A002
+        id: str | Sequence[str] | None = None,
     ) -> None:
         self.type = type
         self.name = type.__name__ if name is None else name
@@ -76,6 +79,20 @@ class Kind(Generic[V]):
         found = tuple(getattr(value, field) for field in self.id)
         return found[0] if len(found) == 1 else found
 
+    def id_from(self, text: str) -> Any:
+        """An id out of a text, such as a line of a file.
+
+        Raises:
+            ValueError: It is none.
+            TypeError: Ids are made of several fields.
+        """
+        if len(self.id) != 1:
+            raise TypeError(f"an id of {self.name} has the fields {', '.join(self.id)}; pass ids")
+        try:
+            return msgspec.convert(text, _type_of(self.type, self.id[0]), strict=False)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{text!r} is no id of {self.name}: {error}") from None
+
     def serializer(self, base: Serializer) -> Serializer:
         """One that stores objects of this class, and takes those of another shape for garbage."""
         if hasattr(self.type, "__mapper__"):
@@ -88,7 +105,7 @@ class Kind(Generic[V]):
         return f"<Kind {self.name}: {', '.join(self.fields)}>"
 
 
-def _described(type: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:  # noqa: A002
+def _described(type: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """The fields of a class, those that usually tell its objects apart, and its shape."""
     if hasattr(type, "__mapper__"):
         from labkit.cache.entities.models import described
@@ -102,6 +119,12 @@ def _described(type: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:  # no
         f"{type!r} is no class of entities; expected a dataclass, an msgspec.Struct or a model of "
         "SQLAlchemy"
     )
+
+
+def _type_of(type: Any, field: str) -> Any:
+    if hasattr(type, "__mapper__"):
+        return type.__mapper__.column_attrs[field].columns[0].type.python_type
+    return typing.get_type_hints(type).get(field, Any)
 
 
 _CLASS = type

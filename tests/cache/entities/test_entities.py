@@ -353,6 +353,42 @@ def test_a_write_that_fails_drops_what_it_may_have_changed(
     check(press)
 
 
+# --- Warming, and advice
+
+
+def test_a_policy_says_what_is_warmed_and_how(
+    smart: Callable[..., Plain], bed: Bed, tmp_path: Any
+) -> None:
+    (tmp_path / "ids").write_text("3\n1\n99\n2\n")
+    text = f"""
+        [entity.Article]
+        ttl = "1m"
+        warm = {{ keys = "{tmp_path / "ids"}", batch = 2 }}
+        """
+    plain = smart(policies=text)
+    declare(plain.smart, plain.press, AsyncDesk if bed.awaited else Desk)
+    warmed = plain.smart.warm()
+    found = bed.run(warmed) if bed.awaited else warmed
+    assert {name: each.done for name, each in found.items()} == {"Article": 4}
+    assert plain.press.asked == [("article", (3, 1)), ("article", (99, 2))]
+    with pytest.raises(ValueError, match="the policy of Author names no file with ids to warm"):
+        plain["Author"].warm()
+    plain["Author"].warm([1, 2])
+    assert plain.press.asked[-1] == ("author", (1, 2))
+    (tmp_path / "ids").write_text("3\nthree\n")
+    with pytest.raises(ValueError, match="'three' is no id of Article"):
+        plain["Article"].warm()
+
+
+def test_what_was_counted_speaks_for_a_policy(press: Plain) -> None:
+    for _ in range(200):
+        press["Article"].get(1)
+    read, unread = (press.smart[name].advise("30s", keys=1) for name in ("Article", "Author"))
+    assert read.policy is not None
+    assert (read.exact, read.staleness) == (True, 0)
+    assert unread.policy is None
+
+
 # --- What is declared
 
 
