@@ -6,7 +6,7 @@ from tests.guides import examples
 
 
 def test_the_examples_of_the_guide_run() -> None:
-    _, printed = examples("cache", blocks=13)
+    _, printed = examples("cache", blocks=16)
     assert printed[:4] == [
         "{'title': 'Story 1'}",
         "{'title': 'Story 1'}",
@@ -23,4 +23,13 @@ def test_the_examples_of_the_guide_run() -> None:
     assert "<p>At noon ...</p>" in printed
     assert "True False" in printed
     assert printed[printed.index("True False") + 1] == "1"
+    assert "Story 2 Nora" in printed
+    at = printed.index("Story 2 Nora")
+    assert printed[at + 1 : at + 6] == [
+        "[2, 4]",
+        "[4]",
+        "Story 2, retold",
+        "True",
+        "write-through 240.0",
+    ]
     assert printed[-1].startswith("labkit_cache_hits_total{")
