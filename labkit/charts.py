@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from labkit.cache.curves import Curve
+
 # Okabe and Ito, "Color Universal Design" (2008), without the yellow that is pale on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -367,6 +369,70 @@ def _departure(name: str, left: Sequence[float], count: int) -> str:
     parts.append(f"the last after {_span(left[-1])}")
     never = count - len(left)
     return ", ".join([*parts, *([f"{never:,} never"] if never else [])])
+
+
+def miss_ratios(
+    curves: Mapping[str, Curve], size: int | None = None, title: str | None = None
+) -> Chart:
+    """The share of reads that miss, against the size of the cache: one line a curve.
+
+    Args:
+        curves: By name; see `labkit.cache.curves`.
+        size: The size that the cache has now, which is marked.
+        title: The message of the chart.
+
+    Raises:
+        ValueError: No curve falls, some count entries and some bytes, or the size is not above 0.
+    """
+    if size is not None and size <= 0:
+        raise ValueError(f"size is {size!r}; expected a number above 0")
+    units = {curve.unit for curve in curves.values()}
+    if len(units) > 1:
+        raise ValueError("some of the curves count entries, others bytes; draw two charts")
+    falling = [curve for curve in curves.values() if curve.sizes]
+    if not falling:
+        raise ValueError("no curve to draw; expected at least one of keys that were read twice")
+    unit = units.pop()
+    marked = [size] if size is not None else []
+    first = [1 / curve.rate if unit == "entries" else curve.sizes[0] for curve in falling]
+    reach = [*first, *marked, *(curve.sizes[-1] for curve in falling)]
+    log = _needs_log(reach)
+    start = min(reach) if log else 0.0
+    with _style():
+        figure, axes = _canvas(title, curves)
+        _scale(axes, "x", reach, "size of the cache", unit, log=log)
+        for index, (name, curve) in enumerate(curves.items()):
+            points = [(x, 100 * curve.at(x)) for x in _grid(curve.sizes, start, max(reach))]
+            look = _look(index) | {"markevery": max(1, len(points) // 8)}
+            axes.plot(*_xy(points), drawstyle="steps-post", label=_label(name), **look)
+        axes.set_ylim(-2, 108)
+        axes.set_ylabel("reads that miss (%)")
+        if size is not None:
+            axes.axvline(size, color=GREY, linestyle=(0, (4, 4)), linewidth=0.9, zorder=1)
+            _note(axes, f"now: {size:,}", (size, 108), (4, -4), va="top", color=GREY)
+        _legend(axes)
+    figures = [f"{name}, {_fall(curve, size)}" for name, curve in curves.items()]
+    return Chart(figure, f"Reads that miss, by the size in {unit}: {'; '.join(figures)}.")
+
+
+def _grid(sizes: Sequence[int], start: float, end: float) -> list[float]:
+    """Where to look at a curve: where it falls, or at few enough places to draw."""
+    if start <= 0 or len(sizes) <= _STEPS:
+        every = max(1, len(sizes) // _STEPS)
+        return [start, *(float(x) for x in sizes[::every] if x > start), end]
+    return [start * (end / start) ** (step / _STEPS) for step in range(_STEPS + 1)]
+
+
+def _fall(curve: Curve, size: int | None) -> str:
+    """Where a curve is now, where it would be with twice the room, and where it ends."""
+    if not curve.sizes:
+        return "all, at every size"
+    place = curve.knee() if size is None else size
+    assert place is not None
+    places = [place] if size is None else [place, 2 * place]
+    shares = [f"{format_number(100 * curve.at(x))} % with {x:,}" for x in places]
+    least = f"{format_number(100 * curve.least)} % at best, with {curve.sizes[-1]:,}"
+    return ", ".join([*shares, least])
 
 
 def _course(points: Sequence[float]) -> str:

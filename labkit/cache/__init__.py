@@ -7,8 +7,9 @@
 
 Where things are: `engine` says how values go through the tiers, `decorator` how a function is
 cached, `freshness` what the age of a value means, `strategies` how an application reads through a
-cache and `sources` where from; `backends.base` what a store has to do, `testing` proves that one
-does.
+cache and `sources` where from; `smart` is the cache that knows its `entities` and their `policies`;
+`curves` tells how many reads would miss with another size; `backends.base` what a store has to do,
+`testing` proves that one does.
 """
 
 from __future__ import annotations

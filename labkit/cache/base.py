@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from labkit.cache.backends.base import Tier
+    from labkit.cache.curves import Sampler
     from labkit.cache.options import TTL
     from labkit.cache.serializers import Serializer
     from labkit.cache.stats import Stats
@@ -66,6 +67,8 @@ class BaseCache:
             there is an older value to give out.
         hot_keys: How many of the keys that are asked for most `stats` tells, estimated in bounded
             memory; 0: they are not counted. Or the counter itself, where somebody else reads it.
+        curves: Samples what is asked for, so that `stats` tells how many reads would miss with
+            another size; see `labkit.cache.curves.Sampler`.
         background: Who loads what is loaded in the background: gets a function without parameters,
             and calls it. Default: threads of the cache's own; an `AsyncCache` makes tasks.
 
@@ -98,6 +101,7 @@ class BaseCache:
         staleness: float | str = "2s",
         pause: float | str = "1s",
         hot_keys: int | HotKeys = 0,
+        curves: Sampler | None = None,
         background: Callable[[Callable[[], object]], object] | None = None,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
@@ -136,6 +140,7 @@ class BaseCache:
             pause=rest,
             background=Background(background),
             hot=_counter(hot_keys),
+            curves=curves,
         )
 
     def stats(self) -> Stats:

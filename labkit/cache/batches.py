@@ -43,9 +43,11 @@ def load_many(
     wanted = list(dict.fromkeys(keys))
     found: dict[str, Any] = {}
     patience = time.monotonic() + call.options.lease
+    again = False
     while missing := [key for key in wanted if key not in found]:
         aged = Aged() if call.options.aging else None
-        found |= yield from engine.look_up_many(missing, call, aged)
+        found |= yield from engine.look_up_many(missing, call, aged, again=again)
+        again = True
         if aged is not None and aged.due:
             yield engine.aside(partial(_renew_batch, engine, aged.due, loader, call))
         missing = [key for key in missing if key not in found]

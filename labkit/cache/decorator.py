@@ -443,9 +443,9 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
             "_cache_counters": recipe.counters,
             "_cache_type": type,
         }
-        hot = recipe.engine.hot
-        if hot is not None:
-            scope["_cache_hot"] = hot.count
+        counting = recipe.engine.counting
+        if counting is not None:
+            scope["_cache_counting"] = counting
         lines[1:] = [
             " try:",
             f"  _cache_entry = _cache_fast(_cache_key := {fast_key})",
@@ -455,7 +455,7 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
             "  _cache_entry.visited = True",
             *([] if memory.marks else ["  _cache_touch(_cache_entry)"]),
             "  _cache_counters.memory_hits += 1",
-            *([] if hot is None else ["  _cache_hot(_cache_entry.key)"]),
+            *([] if counting is None else ["  _cache_counting(_cache_entry.key)"]),
             "  _cache_open = _cache_entry.open",
             "  _cache_value = _cache_entry.value",
             "  return _cache_value if _cache_open is None else _cache_open(_cache_value)",

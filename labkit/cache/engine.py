@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from labkit.cache.backends.memory import Entry, MemoryTier
+    from labkit.cache.curves import Sampler
     from labkit.cache.flights import Flight
     from labkit.cache.freshness import Freshness
     from labkit.cache.hot import HotKeys
@@ -117,6 +118,10 @@ class Engine:
             where there is an older value to give out.
         background: Carries out the loads that nobody waits for.
         hot: Counts the keys that are asked for.
+        curves: Takes a sample of them.
+
+    Attributes:
+        counting: What is called with the key of every read, whoever counts; None: nobody does.
     """
 
     def __init__(
@@ -128,11 +133,14 @@ class Engine:
         pause: float,
         background: Background,
         hot: HotKeys | None = None,
+        curves: Sampler | None = None,
     ) -> None:
         self.memory = memory
         self.now = time.monotonic if memory is None else memory.clock
         self.ages = Ages(self.now, pause)
         self.hot = hot
+        self.curves = curves
+        self.counting = _counting(hot, curves)
         self._background = background
         self.stores = [Guard(store, name, pause) for name, store in stores.items()]
         self.staleness = staleness
@@ -182,14 +190,14 @@ class Engine:
         entry = None if self.memory is None else self.memory.find(key)
         if entry is None or entry.sure <= self.now():
             return None
-        if self.hot is not None:
-            self.hot.count(key)
+        if self.counting is not None:
+            self.counting(key)
         return entry
 
     def get(self, call: Call, default: Any) -> Steps[Any]:
         """The value of a key, or the default; nothing is loaded."""
-        if self.hot is not None:
-            self.hot.count(call.key)
+        if self.counting is not None:
+            self.counting(call.key)
         entry = self.fresh_entry(call.key)
         if entry is not None:
             yield from self._slide(call, entry)
@@ -207,8 +215,8 @@ class Engine:
             entry = self.sure_entry(call.key)
             if entry is not None:
                 return self.hit(entry, call.counters)
-        if self.hot is not None:
-            self.hot.count(call.key)
+        if self.counting is not None and not refresh:
+            self.counting(call.key)
         asked = False
         kept: Product | None = None
         if call.options.aging and not refresh:
@@ -483,7 +491,7 @@ class Engine:
         return {key: found[key] for key in keys if key in found}
 
     def look_up_many(
-        self, keys: Sequence[str], call: Call, aged: Aged | None = None
+        self, keys: Sequence[str], call: Call, aged: Aged | None = None, *, again: bool = False
     ) -> Steps[dict[str, Any]]:
         """The values that some tier has, by their keys; misses are not counted.
 
@@ -491,13 +499,14 @@ class Engine:
             keys: The keys.
             call: How they are kept and counted; its own key is not used.
             aged: Gets what should be loaded anew; without it nothing stale is given out.
+            again: It is the same read as before, whose keys are counted already.
         """
         options, counters, memory = call.options, call.counters, self.memory
         found: dict[str, Any] = {}
         missing = list(dict.fromkeys(keys))
-        if self.hot is not None:
+        if self.counting is not None and not again:
             for key in missing:
-                self.hot.count(key)
+                self.counting(key)
         tickets: dict[str, Ticket] = {}
         if memory is not None:
             for key in missing:
@@ -815,6 +824,8 @@ class Engine:
         self.flights.forget()
         self.tickets = Tickets()
         self.invalidated.forget_parent()
+        if self.curves is not None:
+            self.curves.forget_parent()
         for guard in self.stores:
             guard.forget_parent()
         if self.memory is not None:
@@ -866,7 +877,22 @@ class Engine:
             self.listening,
             [] if self.hot is None else self.hot.top(self.hot.most),
             self.invalidated.read(),
+            None if self.curves is None else self.curves.curves(),
         )
+
+
+def _counting(*counters: HotKeys | Sampler | None) -> Callable[[str], None] | None:
+    """One call for all who count; None where nobody does."""
+    counts = [each.count for each in counters if each is not None]
+    if len(counts) < 2:
+        return counts[0] if counts else None
+    first, second = counts
+
+    def both(key: str) -> None:
+        first(key)
+        second(key)
+
+    return both
 
 
 _opening = threading.Lock()  # a feed is opened once, whoever asks first

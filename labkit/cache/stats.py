@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from labkit.cache.curves import Curves
     from labkit.cache.hot import Hot
 
 _SAMPLES = 1000
@@ -220,6 +221,7 @@ class Stats:
         listening: Whether the memory tier hears what other processes change.
         hot: The keys that were asked for most, most first, where the cache counts them.
         invalidations: What was invalidated, and what that cost.
+        curves: How many reads would miss with another size, where the cache samples them.
     """
 
     total: Counts
@@ -228,6 +230,7 @@ class Stats:
     listening: bool
     hot: list[Hot] = dataclasses.field(default_factory=list)
     invalidations: InvalidationCounts = dataclasses.field(default_factory=InvalidationCounts)
+    curves: Curves | None = None
 
     def frame(self) -> pd.DataFrame:
         """The counts as a frame: one row a function and one for all, one column a number."""

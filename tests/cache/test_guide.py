@@ -6,7 +6,7 @@ from tests.guides import examples
 
 
 def test_the_examples_of_the_guide_run() -> None:
-    _, printed = examples("cache", blocks=16)
+    _, printed = examples("cache", blocks=17)
     assert printed[:4] == [
         "{'title': 'Story 1'}",
         "{'title': 'Story 1'}",
@@ -23,6 +23,7 @@ def test_the_examples_of_the_guide_run() -> None:
     assert "<p>At noon ...</p>" in printed
     assert "True False" in printed
     assert printed[printed.index("True False") + 1] == "1"
+    assert "1.0 1000" in printed
     assert "Story 2 Nora" in printed
     at = printed.index("Story 2 Nora")
     assert printed[at + 1 : at + 6] == [

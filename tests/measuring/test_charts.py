@@ -12,6 +12,8 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
+from labkit.cache.curves import exact
+from labkit.cache.simulate import loop, zipf
 from labkit.charts import (
     Chart,
     bars,
@@ -19,6 +21,7 @@ from labkit.charts import (
     histogram,
     latency_distribution,
     lines,
+    miss_ratios,
     percentiles,
     remaining,
 )
@@ -61,6 +64,9 @@ TIMES: dict[str, list[float | None]] = {
     "redis": [*(float(3 * second) for second in range(200, 400)), *[None] * 50],
 }
 
+READS = {"zipf": exact(zipf(2_000, 10_000, 0.9)), "loop": exact(loop(500, 2_000))}
+FEW = {"abacus": exact("abacus abacus"), "abc": exact("abc")}
+
 COUNTS = {"< 1 min": 1_234_567, "1-10 min": 12, "> 10 min": 0, "never": 765_421}
 
 
@@ -81,6 +87,8 @@ EVERY: dict[str, Callable[..., Chart]] = {
     "bars, far": lambda **title: bars({"none": 120_000, "smart": 212}, unit="reads", **title),
     "histogram": lambda **title: of_counts(apart="never", **title),
     "lines": lambda **title: of_batches(**title),
+    "misses": lambda **title: miss_ratios(READS, 400, **title),
+    "misses, few": lambda **title: miss_ratios(FEW, **title),
     "remaining": lambda **title: remaining(TIMES, **title),
     "remaining, far": lambda **title: remaining({**TIMES, "memory": [0.5, 1.0, 2.0]}, **title),
 }
@@ -561,3 +569,54 @@ def test_what_never_expires_is_told_and_cannot_be_all() -> None:
             remaining(times)
     with pytest.raises(ValueError, match=r"'redis' is -1"):
         remaining({"redis": [5.0, -1.0, 7.0]})
+
+
+def test_a_curve_of_misses_falls_where_room_is_enough_and_marks_the_size_of_now() -> None:
+    chart = miss_ratios({"all": exact("abcabc" * 2)}, 2)
+    (line,) = series(chart)
+    assert list(zip(*line.get_data(), strict=True)) == [(0, 100), (3, 25), (3, 25)]
+    assert line.get_drawstyle() == "steps-post"
+    (mark,) = others(chart)
+    assert list(mark.get_xdata()) == [2, 2]
+    assert "now: 2" in notes(chart)
+    assert axes(chart).get_xlabel() == "size of the cache (entries)"
+    assert axes(chart).get_ylabel() == "reads that miss (%)"
+    assert chart.words == (
+        "Reads that miss, by the size in entries: "
+        "all, 100 % with 2, 25 % with 4, 25 % at best, with 3."
+    )
+
+
+def test_without_a_size_the_words_tell_the_knee_and_what_never_hits() -> None:
+    words = miss_ratios({"loop": READS["loop"], "abc": FEW["abc"]}).words
+    assert words == (
+        "Reads that miss, by the size in entries: loop, 25 % with 500, 25 % at best, with 500; "
+        "abc, all, at every size."
+    )
+
+
+def test_a_curve_of_very_many_sizes_has_few_points_that_lie_on_it() -> None:
+    curve = READS["zipf"]
+    assert len(curve.sizes) > 600
+    (line,) = series(miss_ratios({"zipf": curve}))
+    points = list(zip(*line.get_data(), strict=True))
+    assert 100 < len(points) < 600
+    assert all(y == 100 * curve.at(x) for x, y in points)
+    assert points[-1][1] == pytest.approx(100 * curve.least)
+
+
+def test_curves_of_bytes_begin_where_something_fits() -> None:
+    curve = exact(zipf(500, 4_000, 0.9), weigh=lambda key: 1_000 + key)
+    chart = miss_ratios({"all": curve}, 1_000_000)
+    assert axes(chart).get_xlabel() == "size of the cache (bytes, log scale)"
+    assert min(series(chart)[0].get_xdata()) == curve.sizes[0] >= 1_000
+
+
+def test_curves_that_cannot_be_drawn_together_are_refused() -> None:
+    for curves in ({}, {"abc": FEW["abc"]}):
+        with pytest.raises(ValueError, match="no curve to draw"):
+            miss_ratios(curves)
+    with pytest.raises(ValueError, match="some of the curves count entries, others bytes"):
+        miss_ratios({"a": exact("aa"), "b": exact("aa", weigh=lambda _: 7)})
+    with pytest.raises(ValueError, match="size is 0"):
+        miss_ratios(READS, 0)
