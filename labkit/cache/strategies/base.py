@@ -47,6 +47,7 @@ class Keeping(TypedDict, total=False):
     serializer: Serializer
     copy: bool
     lease: float | str
+    compress_over: int | None
 
 
 class _Asked:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from labkit.course.exercise import AnswerRaised
-from labkit.course.lessons.lesson_03_redis_cli import outline
+from labkit.course.lessons.lesson_03_redis_cli import _TWICE, _step_by_step, _Steps, outline
 from labkit.spy import CommandLog
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ _MOST_TRIPS = 60
 
 # What a check and the server may differ by in telling one moment, in milliseconds.
 _SLACK = 5
-
-_KEYS_IN_SCRIPT = re.compile(r"call\(\s*['\"]keys['\"]", re.IGNORECASE)
 
 _KEYS = (
     "KEYS goes through every key of the server in one go, and nobody else is served meanwhile: on "
@@ -66,13 +64,10 @@ def _group(trial: Trial, count: int) -> tuple[str, list[str]]:
     return f"arcade:{group}:*", names
 
 
-def _without_keys(trial: Trial, log: CommandLog) -> None:
-    """Demand that KEYS was not sent, nor called in a script."""
-    texts = (" ".join(command.args) for command in log)
-    trial.require(
-        "KEYS" not in log.names and not any(map(_KEYS_IN_SCRIPT.search, texts)),
-        _KEYS,
-    )
+def _sends(log: CommandLog, *names: str) -> bool:
+    """Whether one of these commands was sent, or is called in a script."""
+    calls = re.compile(rf"call\(\s*['\"]({'|'.join(names)})['\"]", re.IGNORECASE)
+    return any(command.name in names or calls.search(" ".join(command.args)) for command in log)
 
 
 def _few_trips(trial: Trial, log: CommandLog, keys: int, singly: str) -> None:
@@ -119,31 +114,62 @@ def _names(trial: Trial, pattern: str, within: int) -> list[str]:
         type(got) is list and all(type(name) is str for name in got),
         f"Return a list of names, the soonest first; not {got!r:.80}.",
     )
-    trial.require(len(set(got)) == len(got), "A name is in the list twice.")
+    trial.require(len(set(got)) == len(got), f"A name is in the list twice. {_TWICE}")
     names: list[str] = got
     return names
 
 
+def _stop_time(trial: Trial, lives: Mapping[str, int]) -> list[int]:
+    """Have PTTL and TTL answer the next call as if no time passed; what they answer so."""
+    told: list[int] = []
+
+    def asked(command: str) -> Iterator[int | None]:
+        for sent in trial.log:
+            if sent.name == command:
+                yield lives.get(sent.args[0])
+
+    def stop(command: str, unit: int) -> None:
+        answers = asked(command)
+
+        def reply(left: int, **_: Any) -> int:
+            life = next(answers, None)
+            if life is None:
+                return left
+            told.append((life + unit // 2) // unit)
+            return told[-1]
+
+        trial.client.set_response_callback(command, reply)
+
+    stop("PTTL", 1)
+    stop("TTL", 1000)
+    return told
+
+
 @expiring.check("names the keys that fit and expire within the time, soonest first", points=1)
 def _soonest_first(trial: Trial) -> None:
-    pattern, names = _group(trial, 130)
+    pattern, names = _group(trial, 140)
     _, others = _group(trial, 20)
     within = trial.rng.randint(100, 900)
     # A step of 50 ms around the limit: what rounds to seconds takes in too many, in no order.
     close = range((within - 3) * 1000, (within + 3) * 1000, 50)
+    # Seconds apart: a wrong order shows, however long the answer takes.
+    near = [trial.rng.randint(60, within - 10) * 1000 for _ in range(10)]
     far = [(within + trial.rng.randint(100, 5000)) * 1000 for _ in range(10)]
-    _plant(trial.client, dict(zip(names, [*close, *far], strict=True)))
+    _plant(trial.client, dict(zip(names, [*near, *close, *far], strict=True)))
     _plant(trial.client, dict.fromkeys(others, within * 500))
     witness = trial.another_client()
     expiries = _expiries(witness, names)
     begun = _now(witness)
+    told = _stop_time(trial, {name: moment - begun for name, moment in expiries.items()})
     got = _names(trial, pattern, within)
     ended = _now(witness)
     for name in got:
         trial.require(name in expiries, f"{name} does not fit the pattern {pattern}.")
-    _nothing_beyond(trial, got, expiries, ended + within * 1000)
+    _nothing_beyond(trial, got, expiries, (begun if told else ended) + within * 1000)
     _nothing_missing(trial, got, expiries, begun + within * 1000)
     _in_order(trial, got, expiries, ended - begun)
+    _Steps(trial.client, awkward=True)
+    _names(trial, pattern, within)  # each once
     nothing = _names(trial, f"arcade:{trial.word()}:*", within)
     trial.equal(nothing, [], "the answer where no key fits")
 
@@ -235,7 +261,8 @@ def _looks_only(trial: Trial) -> None:
     before = _expiries(witness, [*names, *others])
     got = _names(trial, pattern, 10_000)
     trial.equal(len(got), len(names), "the number of names in the list")
-    _without_keys(trial, trial.log)
+    trial.require(not _sends(trial.log, "KEYS"), _KEYS)
+    _step_by_step(trial, len(before))
     trial.require(
         _expiries(witness, before) == before and witness.dbsize() == len(before),
         "Your answer changed keys, or when they expire. A question must not: look with SCAN and "
@@ -308,6 +335,7 @@ def _gives(trial: Trial) -> None:
     given, others = names[:20], names[20:]
     seconds = trial.rng.randint(1000, 90_000)
     _plant(trial.client, dict.fromkeys(names))
+    trial.client.script_flush()  # so that the text of a script is sent
     got = trial.call(trial.client, list(given), seconds)
     witness = trial.another_client()
     for name in given:
@@ -317,6 +345,11 @@ def _gives(trial: Trial) -> None:
         "Your answer gave a time to live to keys that are not among `names`.",
     )
     _mended(trial, got, given)
+    trial.require(
+        not _sends(trial.log, "KEYS", "SCAN"),
+        "You have the names, and your answer goes through all keys of the server. In a script, "
+        "nobody else is served until it ends: ask for the keys in `names` alone.",
+    )
     no_names = "With no names there is nothing to send: return an empty list."
     with trial.explain(redis.RedisError, no_names):
         trial.equal(trial.call(trial.client, [], seconds), [])
@@ -346,25 +379,55 @@ def _leaves(trial: Trial) -> None:
         _lives(trial, witness, name, seconds)
     _mended(trial, got, [name for name in names if name in immortal])
     _keeps_a_rivals(trial, witness, immortal, seconds)
+    _leaves_a_rivals_out(trial, immortal, seconds)
 
 
 def _keeps_a_rivals(trial: Trial, witness: redis.Redis, names: list[str], seconds: int) -> None:
-    """Race with somebody who gives half a minute to one of the keys."""
+    """Race with somebody who gives half a minute to a key, unless it expires already."""
+    faster = False
 
     def prepare() -> None:
         _plant(witness, dict.fromkeys(names))
 
     def sign_off() -> None:
-        witness.expire(names[-1], 30)
+        nonlocal faster
+        faster = bool(witness.expire(names[-1], 30, nx=True))
 
     again = "Somebody changed a key meanwhile: EXPIRE with `nx=True` needs no WATCH."
     with trial.explain(redis.WatchError, again):
-        for _ in trial.race(prepare, sign_off, trial.client, list(names), seconds):
+        for got in trial.race(prepare, sign_off, trial.client, list(names), seconds):
             trial.require(
-                witness.ttl(names[-1]) <= 30,
+                not faster or witness.ttl(names[-1]) <= 30,
                 "Between your looking and your EXPIRE somebody gave the key 30 seconds, and you "
                 f"made {seconds} of them. `nx=True` lets the server look and set in one step.",
             )
+            expected = names[:-1] if faster else names
+            trial.equal(got, expected, "the names, with a rival", advice=_NOT_YOURS)
+
+
+_NOT_YOURS = (
+    "Before your EXPIRE came, somebody else gave a time to a key that had none when you looked. "
+    "Others have their turn between two commands, on a pipeline, too: name the keys whose EXPIRE "
+    "with `nx=True` answered True."
+)
+
+
+def _leaves_a_rivals_out(trial: Trial, names: list[str], seconds: int) -> None:
+    """Have EXPIRE answer as if somebody else had just given each key a time."""
+    answered: list[bool] = []
+
+    def too_late(given: object, **_: Any) -> bool:
+        # Within a transaction nobody comes in between.
+        answered.append("MULTI" in trial.log.names and bool(given))
+        return answered[-1]
+
+    for command in ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT"):
+        trial.client.set_response_callback(command, too_late)
+    trial.reset()
+    _plant(trial.another_client(), dict.fromkeys(names))
+    got = trial.call(trial.client, list(names), seconds)
+    expected = names if all(answered) else []
+    trial.equal(got, expected, "the names, with rivals that are faster", advice=_NOT_YOURS)
 
 
 @mend.check("takes one round trip, however many names there are", points=1)
@@ -521,6 +584,7 @@ def _copies(trial: Trial) -> None:
     for name in own:
         reader.set(name, trial.word())
     source, before = _holdings(witness), _holdings(reader)
+    _Steps(trial.client, awkward=True)
     got = _copy(trial, target, pattern)
     trial.require(
         not _NEARBY & set(trial.log.names),
@@ -539,7 +603,8 @@ def _copies(trial: Trial) -> None:
     _arrived(trial, names, source, after)
     strangers = ", ".join(sorted(after.keys() - {*names, *own})[:2])
     trial.require(not strangers, f"Copied, though it does not fit {pattern}: {strangers}.")
-    trial.equal(got, len(names), advice="Return how many keys were copied.")
+    twice = isinstance(got, int) and got > len(names)
+    trial.equal(got, len(names), advice=_TWICE if twice else "Return how many keys were copied.")
     trial.equal(_copy(trial, target, f"arcade:{trial.word()}:*"), 0)
 
 
@@ -571,13 +636,16 @@ def _same_lives(trial: Trial) -> None:
     target, reader = _target(trial)
     pattern, names = _group(trial, 30)
     lives: dict[str, int | None] = {
-        name: trial.rng.randint(300, 900) * 1000 if number % 3 else None
+        name: trial.rng.randint(300_000, 900_000) if number % 3 else None
         for number, name in enumerate(names)
     }
     _plant(trial.client, lives)
     _plant(reader, dict.fromkeys(names[:2]) | dict.fromkeys(names[2:4], 500_000))
     witness = trial.another_client()
-    _copy(trial, target, pattern)
+    begun = _now(witness)
+    with CommandLog(target) as written:
+        _copy(trial, target, pattern)
+    took = _now(witness) - begun
     originals, copies = _expiries(witness, names), _expiries(reader, names)
     for name in names:
         if originals[name] == -1:
@@ -587,24 +655,42 @@ def _same_lives(trial: Trial) -> None:
                 "says -1 for never and RESTORE says 0.",
             )
         else:
-            _expires_alike(trial, name, lives[name], copies[name] - originals[name], copies[name])
+            told = f"{name} had {lives[name]} ms to live, and its copy"
+            _expires_alike(trial, told, copies[name], originals[name], took)
+    trial.require(
+        {int(sent.args[1]) % 1000 for sent in written if sent.name == "RESTORE"} != {0},
+        f"Every time to live that RESTORE got is in whole seconds. {_WHOLE}",
+    )
+    # As if each key that expires were in its last millisecond.
+    trial.client.set_response_callback("PTTL", lambda left, **_: min(left, 0))
+    _copy(trial, target, pattern)
+    copies = _expiries(reader, names)
+    trial.require(
+        all(copies[name] != -1 for name in names if originals[name] != -1),
+        "PTTL answers 0 of a key in its last millisecond, and RESTORE takes 0 for never: the copy "
+        "lives for ever. Pass at least 1 for a key that expires.",
+    )
 
 
-def _expires_alike(trial: Trial, name: str, life: int | None, later: int, copied: int) -> None:
+_WHOLE = "RESTORE takes the milliseconds that PTTL answers; TTL rounds them to whole seconds."
+
+
+def _expires_alike(trial: Trial, told: str, copied: int, original: int, took: int) -> None:
+    """Demand that a copy expires with its original, or later by no more than the copying took."""
+    later = copied - original
     trial.require(
         copied != -1,
-        f"{name} expires at the source, and its copy never: DUMP holds the value alone. Ask PTTL, "
-        "too, and pass what it answers to RESTORE.",
+        f"{told} never expires: DUMP holds the value alone. Ask PTTL, too, and pass what it "
+        "answers to RESTORE.",
     )
     trial.require(
         copied != -2 and later > -200_000,
-        f"{name} had {life} ms to live, and its copy is gone or about to go: RESTORE counts "
-        "milliseconds, as PTTL answers them; TTL answers seconds.",
+        f"{told} is gone or about to go: RESTORE counts milliseconds, as PTTL answers them; TTL "
+        "answers seconds.",
     )
     trial.require(
-        abs(later) <= 5000,
-        f"{name} had {life} ms to live, and its copy expires {later} ms later: RESTORE takes the "
-        "milliseconds that PTTL answers.",
+        -_SLACK <= later <= took + _SLACK,
+        f"{told} expires {abs(later)} ms {'later' if later > 0 else 'sooner'}. {_WHOLE}",
     )
 
 
@@ -656,7 +742,8 @@ def _copies_in_pipelines(trial: Trial) -> None:
     trial.equal(got, len(names))
     trial.equal(reader.dbsize(), len(names), "the number of keys at the target")
     for log in (trial.log, written):
-        _without_keys(trial, log)
+        trial.require(not _sends(log, "KEYS"), _KEYS)
+    _step_by_step(trial, len(names) + len(others))
     read_singly = "One DUMP a trip is a journey for each key: queue them on a pipeline."
     _few_trips(trial, trial.log, len(names), f"At the source: {read_singly}")
     written_singly = "One RESTORE a trip is a journey for each key: queue them on a pipeline."

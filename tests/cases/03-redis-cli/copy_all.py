@@ -25,7 +25,7 @@ def dumps(source, names):
     return list(zip(names, replies[::2], replies[1::2], strict=True))
 
 
-def restore(target, found, time=lambda left: max(left, 0), **options):
+def restore(target, found, time=lambda left: 0 if left == -1 else max(left, 1), **options):
     options = {"replace": True} | options
     with target.pipeline(transaction=False) as pipe:
         for name, dump, left in found:
@@ -44,26 +44,29 @@ def a_pipeline_on_either_side(source, target, pattern):
 
 @right
 def step_by_step(source, target, pattern):
-    copied, cursor = 0, None
+    copied, cursor = set(), None
     while cursor != 0:
         cursor, names = source.scan(cursor or 0, match=pattern, count=200)
         with target.pipeline() as pipe:
             for name, dump, left in there(dumps(source, names)):
-                pipe.execute_command("RESTORE", name, 0 if left < 0 else left, dump, "REPLACE")
-            copied += len(pipe.execute())
-    return copied
+                left = 0 if left == -1 else left or 1
+                pipe.execute_command("RESTORE", name, left, dump, "REPLACE")
+                copied.add(name)
+            pipe.execute()
+    return len(copied)
 
 
 @right
 def a_script_at_the_source(source, target, pattern):
-    cursor, copied = b"0", 0
+    cursor, copied = b"0", set()
     while True:
         cursor, found = source.execute_command(
             "EVAL", STEP, 0, cursor, pattern, **{NEVER_DECODE: []}
         )
-        copied += restore(target, there(found))
+        restore(target, there(found))
+        copied |= {name for name, _, _ in there(found)}
         if cursor == b"0":
-            return copied
+            return len(copied)
 
 
 @right
@@ -84,7 +87,7 @@ def deletes_before_in_a_transaction(source, target, pattern):
     found = there(dumps(source, scan(source, pattern)))
     with target.pipeline() as pipe:
         for name, dump, left in found:
-            pipe.delete(name).restore(name, max(left, 0), dump)
+            pipe.delete(name).restore(name, 0 if left == -1 else max(left, 1), dump)
         pipe.execute()
     return len(found)
 
@@ -107,7 +110,7 @@ def strings_and_hashes(source, target, pattern):
     return len(names)
 
 
-@wrong(says="its copy never: DUMP holds the value alone")
+@wrong(says="its copy never expires: DUMP holds the value alone")
 def forgets_the_time_to_live(source, target, pattern):
     return restore(target, there(dumps(source, scan(source, pattern))), time=lambda _: 0)
 
@@ -150,7 +153,14 @@ def makes_a_lost_key_immortal(source, target, pattern):
         for name, _ in found:
             pipe.pttl(name)
         left = pipe.execute()
-    return restore(target, [(*entry, time) for entry, time in zip(found, left, strict=True)])
+    found = [(*entry, time) for entry, time in zip(found, left, strict=True)]
+    return restore(target, found, time=lambda left: 0 if left < 0 else max(left, 1))
+
+
+@wrong(says="SCAN may give a name twice")
+def counts_twice_what_scan_gives_twice(source, target, pattern):
+    names = list(source.scan_iter(match=pattern, count=1000))
+    return restore(target, there(dumps(source, names)))
 
 
 @wrong(says="Count what was restored")
@@ -172,13 +182,36 @@ def seconds_for_milliseconds(source, target, pattern):
     return restore(target, found, time=lambda left: max(left, 0) // 1000)
 
 
-@wrong(says="ms later: RESTORE takes the milliseconds")
+@wrong(says="RESTORE takes 0 for never")
+def makes_the_last_millisecond_last(source, target, pattern):
+    found = there(dumps(source, scan(source, pattern)))
+    return restore(target, found, time=lambda left: max(left, 0))
+
+
+@wrong(says="TTL rounds them to whole seconds")
+def whole_seconds(source, target, pattern):
+    names = scan(source, pattern)
+    with source.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.dump(name).ttl(name)
+        replies = pipe.execute()
+    found = there(zip(names, replies[::2], replies[1::2], strict=True))
+    return restore(target, found, time=lambda left: 0 if left == -1 else max(1, left * 1000))
+
+
+@wrong(says="TTL rounds them to whole seconds")
+def a_second_for_what_was_cut_off(source, target, pattern):
+    found = there(dumps(source, scan(source, pattern)))
+    return restore(target, found, time=lambda left: 0 if left == -1 else left // 1000 * 1000 + 1000)
+
+
+@wrong(says="ms later. RESTORE takes the milliseconds")
 def a_thousand_times_too_long(source, target, pattern):
     found = there(dumps(source, scan(source, pattern)))
     return restore(target, found, time=lambda left: max(left, 0) * 1000)
 
 
-@wrong(says="ms later: RESTORE takes the milliseconds")
+@wrong(says="ms later. RESTORE takes the milliseconds")
 def a_moment_for_a_duration(source, target, pattern):
     names = scan(source, pattern)
     with source.pipeline(transaction=False) as pipe:
@@ -208,13 +241,36 @@ def reads_one_by_one(source, target, pattern):
 def writes_one_by_one(source, target, pattern):
     found = there(dumps(source, scan(source, pattern)))
     for name, dump, left in found:
-        target.restore(name, max(left, 0), dump, replace=True)
+        target.restore(name, 0 if left == -1 else max(left, 1), dump, replace=True)
     return len(found)
 
 
 @wrong(says="pass `count=1000`")
 def ten_keys_a_step(source, target, pattern):
     return restore(target, there(dumps(source, list(source.scan_iter(match=pattern)))))
+
+
+@wrong(says="holds everybody up as KEYS does")
+def all_keys_in_one_step(source, target, pattern):
+    names = set(source.scan_iter(match=pattern, count=10**6))
+    return restore(target, there(dumps(source, names)))
+
+
+@wrong(says="one that goes through all keys is KEYS by another name")
+def a_script_for_all_steps(source, target, pattern):
+    look = """
+        local cursor, found = '0', {}
+        repeat
+            local step = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
+            cursor = step[1]
+            for _, name in ipairs(step[2]) do
+                found[#found + 1] = {name, redis.call('DUMP', name), redis.call('PTTL', name)}
+            end
+        until cursor == '0'
+        return found
+    """
+    found = source.execute_command("EVAL", look, 0, pattern, **{NEVER_DECODE: []})
+    return restore(target, there({entry[0]: entry for entry in found}.values()))
 
 
 @wrong(says="KEYS goes through every key of the server in one go")

@@ -137,6 +137,40 @@ def ten_keys_a_step(r, pattern, within):
     return [name for left, name in pairs if 0 <= left <= within * 1000]
 
 
+@wrong(says="holds everybody up as KEYS does")
+def all_keys_in_one_step(r, pattern, within):
+    names = list(set(r.scan_iter(match=pattern, count=10**6)))
+    pairs = sorted(zip(ask(r, names), names, strict=True))
+    return [name for left, name in pairs if 0 <= left <= within * 1000]
+
+
+@wrong(says="one that goes through all keys is KEYS by another name")
+def a_script_for_all_steps(r, pattern, within):
+    look = r.register_script("""
+        local cursor, found, left = '0', {}, {}
+        repeat
+            local step = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
+            cursor = step[1]
+            for _, name in ipairs(step[2]) do
+                found[#found + 1] = name
+                left[#left + 1] = redis.call('PTTL', name)
+            end
+        until cursor == '0'
+        return {found, left}
+    """)
+    names, left = look(args=[pattern])
+    found = dict(zip(names, left, strict=True))
+    soon = [name for name in found if 0 <= found[name] <= within * 1000]
+    return sorted(soon, key=found.get)
+
+
+@wrong(says="SCAN may give a name twice")
+def twice_where_scan_gives_twice(r, pattern, within):
+    names = list(r.scan_iter(match=pattern, count=1000))
+    pairs = sorted(zip(ask(r, names), names, strict=True))
+    return [name for left, name in pairs if 0 <= left <= within * 1000]
+
+
 @wrong(says="KEYS goes through every key of the server in one go")
 def keys(r, pattern, within):
     names = r.keys(pattern)

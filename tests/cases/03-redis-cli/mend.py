@@ -50,6 +50,15 @@ def words_as_they_are_typed(r, names, seconds):
         return [name for name, given in zip(names, pipe.execute(), strict=True) if given]
 
 
+@right
+def sees_what_has_none_in_a_transaction(r, names, seconds):
+    with r.pipeline() as pipe:
+        for name in names:
+            pipe.pttl(name).expire(name, seconds, nx=True)
+        left = pipe.execute()[::2]
+    return [name for name, each in zip(names, left, strict=True) if each == -1]
+
+
 @wrong(says="a session that was to end in a minute lives on")
 def expire_on_all(r, names, seconds):
     done = expire(r, names, seconds)
@@ -73,6 +82,54 @@ def looks_first_and_sets_with_nx(r, names, seconds):
             pipe.ttl(name)
         immortal = [name for name, left in zip(names, pipe.execute(), strict=True) if left == -1]
     return a_pipeline_of_expire_nx.answer(r, immortal, seconds)
+
+
+@wrong(says="name the keys whose EXPIRE with `nx=True` answered True")
+def looks_and_names_what_a_rival_mended(r, names, seconds):
+    with r.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.ttl(name)
+        immortal = [name for name, left in zip(names, pipe.execute(), strict=True) if left == -1]
+    expire(r, immortal, seconds, nx=True)
+    return immortal
+
+
+@wrong(says="Others have their turn between two commands, on a pipeline, too")
+def looks_on_the_same_pipeline(r, names, seconds):
+    with r.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.ttl(name).expire(name, seconds, nx=True)
+        left = pipe.execute()[::2]
+    return [name for name, each in zip(names, left, strict=True) if each == -1]
+
+
+@wrong(says="Others have their turn between two commands, on a pipeline, too")
+def names_what_lives_so_long_now(r, names, seconds):
+    with r.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.expire(name, seconds, nx=True).ttl(name)
+        left = pipe.execute()[1::2]
+    return [name for name, each in zip(names, left, strict=True) if each == seconds]
+
+
+@wrong(says="ask for the keys in `names` alone")
+def a_script_that_scans(r, names, seconds):
+    mend = r.register_script("""
+        local wanted, cursor, done = {}, '0', {}
+        for _, name in ipairs(KEYS) do wanted[name] = true end
+        repeat
+            local step = redis.call('SCAN', cursor, 'COUNT', 1000)
+            cursor = step[1]
+            for _, name in ipairs(step[2]) do
+                if wanted[name] and redis.call('EXPIRE', name, ARGV[1], 'NX') == 1 then
+                    done[#done + 1] = name
+                end
+            end
+        until cursor == '0'
+        return done
+    """)
+    done = set(mend(keys=names, args=[seconds]))
+    return [name for name in names if name in done]
 
 
 @wrong(says="is a journey for each key")
