@@ -59,8 +59,11 @@ class Background:
     async def close_tasks(self) -> None:
         """Cancel the tasks, and wait until they have ended."""
         tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+        # Where a client's answer comes just as it is cancelled, the cancellation may be lost.
+        while left := [task for task in tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=0.1)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def forget_parent(self) -> None:

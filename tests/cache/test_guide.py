@@ -6,7 +6,7 @@ from tests.guides import examples
 
 
 def test_the_examples_of_the_guide_run() -> None:
-    _, printed = examples("cache", blocks=17)
+    _, printed = examples("cache", blocks=18)
     assert printed[:4] == [
         "{'title': 'Story 1'}",
         "{'title': 'Story 1'}",
