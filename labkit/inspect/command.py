@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -69,6 +70,9 @@ def run_line(
     """
     if raw + csv + as_json > 1:
         raise typer.BadParameter("--raw, --csv and --json do not go together; expected one")
+    if any(word in ("-u", "--redis") and "://" in url for word, url in pairwise(words)):
+        # Sent to the server it would come back in an error, and its password with it.
+        raise typer.BadParameter("options stand before the command, such as -u with the address")
     form: Any = "raw" if raw else "csv" if csv else "json" if as_json else "tty"
     with _server(redis_url) as client:
         command = [word.encode("utf-8", "surrogateescape") for word in words]
@@ -201,10 +205,10 @@ def info_command(
     """Say what in INFO needs a look, and why; ends with 3 when something does."""
     from labkit.inspect import info
 
-    apart = None if seconds is None else duration(seconds)
     with _server(redis_url) as client:
         before = None
-        if apart is not None:
+        if seconds is not None:
+            apart = duration(seconds)
             before = info.read(client)
             time.sleep(apart)
         now = info.read(client)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from labkit import connect
 from labkit.__main__ import app
-from labkit.inspect import slowlog
+from labkit.inspect import command, slowlog
 from labkit.inspect.command import FOUND
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ def test_a_command_is_printed_as_redis_cli_prints_it(ask: Ask, client: redis.Red
     assert ask("run", "--json", "ZRANGE", "board", "0", "-1").stdout == '["ada"]\n'
     wrong = ask("run", "GET", "board")
     assert (wrong.exit_code, wrong.stdout.split()[:2]) == (1, ["(error)", "WRONGTYPE"])
+
+
+def test_an_address_behind_the_command_is_not_sent(ask: Ask, client: redis.Redis) -> None:
+    for option in ("-u", "--redis"):
+        wrong = ask("run", "SET", "key", option, "redis://:secret@127.0.0.1:1")
+        assert wrong.exit_code == 2
+        assert "options stand before the command" in wrong.output
+        assert "secret" not in wrong.output
+    assert client.dbsize() == 0
+    assert ask("run", "SET", "key", "-u").stdout == "OK\n"
 
 
 def test_two_forms_at_once_are_typed_wrongly(ask: Ask) -> None:
@@ -263,3 +273,18 @@ class TestOnAServer:
         assert refused.exit_code == 1
         assert refused.stderr.startswith("labkit: ")
         assert client.exists("user:1")
+
+
+def test_two_moments_of_info_are_compared(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.client() as client:
+        monkeypatch.setattr(
+            command.time, "sleep", lambda _: [client.get(f"n{n}") for n in range(7)]
+        )
+        told = CliRunner().invoke(
+            app, ["inspect", "info", "-u", server.url, "--over", "5s", "--json"]
+        )
+    assert told.exit_code in (0, FOUND), told.output
+    assert json.loads(told.stdout)["change"]["keyspace_misses"] == 7
+    assert CliRunner().invoke(app, ["inspect", "info", "--over", "soon"]).exit_code == 2
