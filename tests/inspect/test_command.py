@@ -278,13 +278,17 @@ class TestOnAServer:
 def test_two_moments_of_info_are_compared(
     server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    words = ["inspect", "info", "-u", server.url, "--over"]
     with server.client() as client:
-        monkeypatch.setattr(
-            command.time, "sleep", lambda _: [client.get(f"n{n}") for n in range(7)]
-        )
-        told = CliRunner().invoke(
-            app, ["inspect", "info", "-u", server.url, "--over", "5s", "--json"]
-        )
+
+        def meanwhile(seconds: float) -> None:
+            assert seconds == 5
+            for number in range(7):
+                client.get(f"missing:{number}")
+
+        monkeypatch.setattr(command.time, "sleep", meanwhile)
+        told = CliRunner().invoke(app, [*words, "5s", "--json"])
     assert told.exit_code in (0, FOUND), told.output
     assert json.loads(told.stdout)["change"]["keyspace_misses"] == 7
-    assert CliRunner().invoke(app, ["inspect", "info", "--over", "soon"]).exit_code == 2
+    wrong = CliRunner().invoke(app, [*words, "soon"])
+    assert (wrong.exit_code, "not a duration" in wrong.output) == (1, True)
