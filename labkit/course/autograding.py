@@ -100,6 +100,11 @@ class ReadPoints(NbGraderPreprocessor):  # type: ignore[misc]
         return cell, resources
 
 
+def checks_of(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells whose checks give points; a written answer, which is graded by hand, is none."""
+    return [cell for cell in notebook.cells if is_grade(cell) and not is_solution(cell)]
+
+
 def points_given(cell: NotebookNode) -> float | None:
     """The points that an executed check cell ends in.
 

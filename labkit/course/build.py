@@ -174,7 +174,10 @@ def release(
 
 
 def worked_solutions(notebook: NotebookNode) -> dict[str, str]:
-    """The answers of a solution notebook by exercise, without nbgrader's markers."""
+    """The answers of a solution notebook by exercise, without nbgrader's markers.
+
+    An answer that is graded by hand is the instructor's alone.
+    """
     return {
         cell.metadata.nbgrader.grade_id: "\n".join(
             line
@@ -182,17 +185,15 @@ def worked_solutions(notebook: NotebookNode) -> dict[str, str]:
             if line.strip() not in ("### BEGIN SOLUTION", "### END SOLUTION")
         )
         for cell in notebook.cells
-        if cell.metadata.get("nbgrader", {}).get("solution")
+        if (about := cell.metadata.get("nbgrader", {})).get("solution") and not about["grade"]
     }
 
 
 def _demand_full_points(notebook: NotebookNode, name: str) -> None:
-    from nbgrader.utils import is_grade
+    from labkit.course.autograding import checks_of, points_given
 
-    from labkit.course.autograding import points_given
-
-    for cell in notebook.cells:
-        if is_grade(cell) and points_given(cell) != cell.metadata.nbgrader.points:
+    for cell in checks_of(notebook):
+        if points_given(cell) != cell.metadata.nbgrader.points:
             raise BuildFailed(
                 f"{name}, cell {cell.id}: the solution earns {points_given(cell)} of "
                 f"{cell.metadata.nbgrader.points} points."

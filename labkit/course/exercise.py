@@ -125,7 +125,7 @@ class Exercise:
     """One graded answer: its title, its hints and its checks.
 
     Attributes:
-        name: The name of the function that the learner writes; also nbgrader's cell id.
+        name: The function, or the class, that the learner writes; also nbgrader's cell id.
         title: What the exercise asks, in a line.
         hints: Three texts, each telling more than the one before.
     """
@@ -253,9 +253,11 @@ class Trial:
                 never sent, or goes on sending for ever.
         """
         if not callable(self._answer):
+            name = self._exercise.name
+            is_class = name[:1].isupper()
+            kind, begin = ("class", f"class {name}:") if is_class else ("function", f"def {name}(")
             self.fail(
-                f"{self._exercise.name} is {_shown(self._answer)}, not a function. "
-                f"Begin the answer with `def {self._exercise.name}(`."
+                f"{name} is {_shown(self._answer)}, not a {kind}. Begin the answer with `{begin}`."
             )
         self._shown_call = self._show_call(args, kwargs)
         self.log = CommandLog(self.client, before=_bounded(before))
@@ -453,6 +455,7 @@ class Outline:
         title: Its title.
         prefix: What its keys begin with.
         needs: The commands some of its cells need and fakeredis has not.
+        by_hand: Points that an instructor gives for a written answer, by the name of its cell.
         exercises: Its exercises by name, in order.
     """
 
@@ -460,12 +463,18 @@ class Outline:
     title: str
     prefix: str
     needs: tuple[str, ...] = ()
+    by_hand: dict[str, float] = field(default_factory=dict)
     exercises: dict[str, Exercise] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
-        """What the whole lesson is worth."""
+        """What its checks give."""
         return sum(exercise.points for exercise in self.exercises.values())
+
+    @property
+    def total(self) -> float:
+        """What the whole lesson is worth, with what is graded by hand."""
+        return self.points + sum(self.by_hand.values())
 
     def exercise(self, name: str, title: str, *, hints: Sequence[str]) -> Exercise:
         """Add an exercise.

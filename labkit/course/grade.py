@@ -36,7 +36,8 @@ class Grade:
 
     Attributes:
         student: The student's folder in submitted/.
-        points: The points by exercise; `None` if it could not be graded.
+        points: The points by exercise, also by hand where that is done; `None` if it could not be
+            graded.
         problem: What somebody has to look at, and what to do; "" if nothing.
         remarks: What was put right before grading, or is worth knowing.
     """
@@ -101,7 +102,7 @@ def main(lesson: str, course: Path) -> int:
     Returns:
         The exit code: 0 when all are graded, 1 when some need a human.
     """
-    out_of = catalogue.outline(lesson).points
+    out_of = catalogue.outline(lesson).total
     grades = grade(lesson, course, on_graded=lambda found: print(_line(found, out_of), flush=True))
     file = course / f"grades-{lesson}.csv"
     write_csv(grades, lesson, file)
@@ -114,7 +115,8 @@ def main(lesson: str, course: Path) -> int:
 
 def write_csv(grades: Sequence[Grade], lesson: str, file: Path) -> None:
     """Write a line a student: points, points by exercise, and what is to be said."""
-    exercises = catalogue.outline(lesson).exercises
+    outline = catalogue.outline(lesson)
+    exercises = (*outline.exercises, *outline.by_hand)
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["student", "points", "out of", *exercises, "problem", "remarks"])
@@ -124,7 +126,7 @@ def write_csv(grades: Sequence[Grade], lesson: str, file: Path) -> None:
                 [
                     found.student,
                     "" if found.total is None else found.total,
-                    catalogue.outline(lesson).points,
+                    outline.total,
                     *(points.get(name, "") for name in exercises),
                     found.problem,
                     " ".join(found.remarks),
@@ -170,14 +172,15 @@ def _known_to(gradebook_url: str, lesson: str) -> bool:
 
     from labkit.course.autograding import COURSE_ID
 
-    exercises = catalogue.outline(lesson).exercises.values()
+    outline = catalogue.outline(lesson)
     with Gradebook(gradebook_url, COURSE_ID) as gradebook:
         try:
             cells = gradebook.find_notebook(lesson, lesson).grade_cells
         except MissingEntry:
             return False
         known = {cell.name: cell.max_score for cell in cells}
-    return known == {f"check-{exercise.name}": exercise.points for exercise in exercises}
+    checks = {f"check-{exercise.name}": exercise.points for exercise in outline.exercises.values()}
+    return known == checks | outline.by_hand
 
 
 def _grade(student: str, lesson: str, course: Path, timeout: int) -> Grade:
@@ -193,7 +196,13 @@ def _grade(student: str, lesson: str, course: Path, timeout: int) -> Grade:
         for kind in ("autograded", "feedback"):
             _replace(stage / kind / inside, course / kind / inside)
     remarks += _interrupted(executed, timeout)
-    return Grade(student, _points(student, lesson, course), _unclear(executed), tuple(remarks))
+    points = _points(student, lesson, course)
+    remarks += [
+        f"{name} is to be graded by hand, in the formgrader."
+        for name in catalogue.outline(lesson).by_hand
+        if name not in points
+    ]
+    return Grade(student, points, _unclear(executed), tuple(remarks))
 
 
 def _submission(folder: Path, student: str, course: Path) -> tuple[NotebookNode, list[str]]:
@@ -325,10 +334,15 @@ def _points(student: str, lesson: str, course: Path) -> dict[str, float]:
 
     from labkit.course.autograding import COURSE_ID
 
+    outline = catalogue.outline(lesson)
     with Gradebook(_gradebook_url(course), COURSE_ID) as gradebook:
         grades = gradebook.find_submission_notebook(lesson, lesson, student).grades
-        found = {grade.name.removeprefix("check-"): float(grade.score) for grade in grades}
-    return {name: found[name] for name in catalogue.outline(lesson).exercises}
+        found = {
+            grade.name.removeprefix("check-"): float(grade.score)
+            for grade in grades
+            if not grade.needs_manual_grade or grade.name not in outline.by_hand
+        }
+    return {name: found[name] for name in (*outline.exercises, *outline.by_hand) if name in found}
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def exercise_problems(outline: Outline, solution: NotebookNode) -> Iterator[str]
     names = [_about(cell).get("grade_id") for cell in solution.cells]
     for name in _repeated(filter(None, names)):
         yield f"Two cells have the grade_id {name!r}; each must have its own."
-    known = {f"check-{name}" for name in outline.exercises}
+    known = {f"check-{name}" for name in outline.exercises}.union(outline.by_hand)
     for cell in solution.cells:
         if _about(cell).get("grade") and _about(cell)["grade_id"] not in known:
             yield f"Cell {cell.id} gives points, but is the check of no exercise."
@@ -111,6 +111,8 @@ def exercise_problems(outline: Outline, solution: NotebookNode) -> Iterator[str]
         yield "There is no locked set-up cell with the grade_id 'set-up'."
     for exercise in outline.exercises.values():
         yield from _pair_problems(exercise, solution.cells, names)
+    for name, points in outline.by_hand.items():
+        yield from _written_problems(name, points, solution.cells)
 
 
 def text_problems(outline: Outline, solution: NotebookNode) -> Iterator[str]:
@@ -209,16 +211,26 @@ def _pair_problems(
         yield f'The cell {check_name} does not run `lesson.check("{name}", {name})`.'
 
 
+def _written_problems(name: str, points: float, cells: list[NotebookNode]) -> Iterator[str]:
+    """What is wrong with the cell of an answer that is graded by hand."""
+    about = {"grade": True, "solution": True, "locked": False, "points": points}
+    found = [cell for cell in cells if _about(cell).get("grade_id") == name]
+    for cell in found:
+        if cell.cell_type != "markdown" or not about.items() <= _about(cell).items():
+            yield f"The cell {name} is no markdown cell for an answer that gives {points:g} points."
+    if not found:
+        yield f"There is no cell with the grade_id {name!r}, which is to be graded by hand."
+
+
 def _graded(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, float | None]]:
     """The check cells with the points they give; `None` where nbgrader would misread them."""
-    from nbgrader.utils import determine_grade, is_grade
+    from nbgrader.utils import determine_grade
 
-    from labkit.course.autograding import points_given
+    from labkit.course.autograding import checks_of, points_given
 
-    for cell in notebook.cells:
-        if is_grade(cell):
-            points = points_given(cell)
-            yield cell, points if points == determine_grade(cell)[0] else None
+    for cell in checks_of(notebook):
+        points = points_given(cell)
+        yield cell, points if points == determine_grade(cell)[0] else None
 
 
 def _shown(points: float | None) -> str:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from nbformat import v4
-from nbgrader.utils import is_grade
 
 from labkit.connection import URL_VARIABLE
 from labkit.course import build, catalogue
-from labkit.course.autograding import points_given
+from labkit.course.autograding import checks_of, points_given
 from labkit.server import LocalServer, find_server
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def test_the_solution_runs_and_leaves_nothing_behind(
     notebook = build.executed(file, {URL_VARIABLE: target.url})
     print(f"{lesson}: {time.perf_counter() - start:.1f} s")
     _assert_nothing_left(notebook, target)
-    for cell in filter(is_grade, notebook.cells):
+    for cell in checks_of(notebook):
         assert points_given(cell) == cell.metadata.nbgrader.points, cell.id
 
 
@@ -99,7 +98,7 @@ def test_the_learners_version_runs_to_its_end_and_earns_nothing(
     errors = [output.ename for output in _outputs(notebook) if output.output_type == "error"]
     assert set(errors) <= {"NotImplementedError"}
     assert not [output.text for output in _outputs(notebook) if output.get("name") == "stderr"]
-    checks = list(filter(is_grade, notebook.cells))
+    checks = checks_of(notebook)
     assert checks
     assert {cell.id: _value(cell) for cell in checks} == {cell.id: "0.0" for cell in checks}
 
@@ -120,7 +119,7 @@ def test_nbval_notices_another_output(tmp_path: Path) -> None:
     """The test above can fail: this one plants what it looks for."""
     lesson = LESSONS[0]
     notebook = build.read(catalogue.solution_notebook(lesson))
-    check = next(filter(is_grade, notebook.cells))
+    check = checks_of(notebook)[0]
     result = next(output for output in check.outputs if output.output_type == "execute_result")
     result.data["text/plain"] = "0.5"
     assert _nbval(notebook, lesson, "fakeredis", tmp_path).returncode == 1
