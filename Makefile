@@ -10,7 +10,7 @@ export JUPYTER_PLATFORM_DIRS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab instructor doctor test soak check format build validate grade bench lock clean
+.PHONY: help install lab instructor doctor test soak check format build validate reference grade bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ build: install ## execute solutions/ and generate notebooks/ from them
 
 validate: install ## fail unless every solution earns full points and every stub none
 	$(BIN)/labkit validate $(ARGS)
+
+reference: install ## write docs/reference/ from the docstrings
+	$(BIN)/python -m docs.reference
 
 grade: install ## grade what stands in submitted/: make grade ARGS=01-data-structures
 	$(BIN)/labkit grade $(ARGS)

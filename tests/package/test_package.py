@@ -30,6 +30,15 @@ def test_importing_labkit_loads_nothing_heavy() -> None:
     assert not set(HEAVY) & set(loaded)
 
 
+@pytest.mark.parametrize("module", ["apikeys", "cache.smart", "cache.looking", "cache.monitor"])
+def test_what_an_application_imports_needs_no_web_framework(module: str) -> None:
+    code = f"import labkit.{module}, sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"fastapi", "starlette", "uvicorn", "pandas", "sqlalchemy"} & set(loaded)
+
+
 def test_the_version_is_said_once() -> None:
     metadata = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
     assert metadata["project"]["version"] == labkit.__version__
@@ -58,6 +67,10 @@ def test_the_parts_do_not_know_each_other(part: str) -> None:
     others = tuple(f"labkit.{other}" for other in PARTS if other != part)
     for path in (PROJECT / "labkit" / part).rglob("*.py"):
         assert not [name for name in imported(path) if name.startswith(others)], path
+
+
+def test_api_keys_stand_on_nothing_that_has_them() -> None:
+    assert not imported(PROJECT / "labkit" / "apikeys.py")
 
 
 def test_the_site_joins_the_newsroom_and_the_cache_and_stands_on_nothing_else() -> None:
