@@ -26,6 +26,8 @@ MODULES = {
     "labkit.cache.known": "What exists",
     "labkit.cache.warming": "Filling a cache before its readers come",
     "labkit.cache.web": "Responses of FastAPI",
+    "labkit.cache.looking": "What the tiers have of a key",
+    "labkit.cache.monitor": "All processes on a page",
     "labkit.cache.metrics": "Figures for Prometheus and OpenTelemetry",
 }
 _BASES = {"Hub"}  # told with those that derive from them

@@ -262,6 +262,47 @@ def serve_newsroom(
         _fail(str(error))
 
 
+@serve_app.command("cache-monitor")
+def serve_cache_monitor(
+    name: Annotated[
+        str, typer.Option(help="What the processes of the application report under.")
+    ] = "cache",
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            "--redis",
+            "--redis-url",
+            help="The URL of the Redis server that they report to; without it "
+            "LABKIT_REDIS_URL's, or one of its own.",
+        ),
+    ] = None,
+    every: Annotated[str, typer.Option(help="How often reports are gathered.")] = "2s",
+    demo: Annotated[
+        bool, typer.Option("--demo", help="With a small traffic of its own, to be looked at.")
+    ] = False,
+    log_level: LogLevel = "info",
+) -> None:
+    """Serve a page that shows what the caches of an application do, in all its processes."""
+    try:
+        from labkit.cache.monitor import command
+    except ModuleNotFoundError as error:
+        _miss(error, "api")
+    try:
+        command.run(
+            host=host,
+            port=port,
+            redis=redis,
+            name=name,
+            every=every,
+            demo=demo,
+            log_level=log_level,
+        )
+    except (ValueError, OSError, CannotConnect) as error:
+        _fail(str(error))
+
+
 DatabaseURL = Annotated[
     str | None,
     typer.Option(help="The URL of the database; without it LABKIT_DATABASE_URL's."),

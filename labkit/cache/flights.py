@@ -139,6 +139,11 @@ class Flights:
                     return found, False
             self.leave(key, found)
 
+    def has(self, key: str) -> bool:
+        """Whether a flight of a key is under way, and may be joined."""
+        flight = self._flights.get(key)
+        return flight is not None and not flight.closed
+
     def leave(self, key: str, flight: Flight) -> None:
         """Let the next caller lead a flight of its own."""
         with _lock:

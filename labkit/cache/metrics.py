@@ -6,12 +6,13 @@ library is needed to import this module.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from labkit.cache.base import BaseCache
     from labkit.cache.cache import Cache
@@ -47,6 +48,26 @@ class PrometheusCollector:
     def collect(self) -> Iterable[Any]:
         """The metrics of now."""
         yield from _families("cache", self._name, _METRICS, self._cache.stats())
+
+
+class Together:
+    """Gives the statistics of several caches to `prometheus_client`, each metric once.
+
+    Args:
+        collectors: What collects each of them.
+    """
+
+    def __init__(self, collectors: Sequence[PrometheusCollector]) -> None:
+        self._collectors = collectors
+
+    def collect(self) -> Iterable[Any]:
+        """The metrics of now."""
+        found: dict[str, Any] = {}
+        for family in chain.from_iterable(each.collect() for each in self._collectors):
+            first = found.setdefault(family.name, family)
+            if first is not family:
+                first.samples += family.samples
+        return found.values()
 
 
 class RelayCollector:

@@ -28,11 +28,14 @@ from labkit.cache.entities.graph import Graph
 from labkit.cache.entities.kinds import Kind
 from labkit.cache.entities.sessions import Sessions
 from labkit.cache.policies import Policies, Policy
+from labkit.cache.stats import row_of
 
 if TYPE_CHECKING:
     import contextlib
     import os
     from collections.abc import Iterator, Sequence
+
+    import pandas as pd
 
     from labkit.cache.backends.base import Tier
     from labkit.cache.engine import Engine
@@ -160,6 +163,26 @@ class Hub(Generic[C]):
         if self._graph is None:
             self._graph = Graph(self._entities.values())
         return self._graph
+
+    @property
+    def caches(self) -> list[C]:
+        """The caches behind it, one for each choice of tiers; what a `Panel` shows."""
+        return list(self._caches.values())
+
+    def frame(self) -> pd.DataFrame:
+        """What was counted until now: a row for each kind of entities, its parts and its lists.
+
+        The columns are those of `Stats.frame`, and `load_seconds`, what loads have cost in all.
+        """
+        import pandas as pd
+
+        rows = {
+            name: row_of(counts) | {"load_seconds": counts.load_total}
+            for stats in self.stats().values()
+            for name, counts in stats.functions.items()
+            if name
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").drop(columns="name", errors="ignore")
 
     def stats(self) -> dict[str, Stats]:
         """What was counted until now, by the tiers that values are kept in."""

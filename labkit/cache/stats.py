@@ -129,6 +129,7 @@ class Counters:
             self.writes,
             self.write_failures,
             percentiles(self.write_times),
+            self.load_seconds,
         )
 
 
@@ -158,6 +159,7 @@ class Counts:
         writes: How many values a strategy wrote or deleted.
         write_failures: How many of these writes raised.
         write_seconds: The same percentiles of the last 1,000 writes.
+        load_total: Seconds that all loads took together.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Counts:
     writes: int = 0
     write_failures: int = 0
     write_seconds: tuple[float, float, float] | None = None
+    load_total: float = 0.0
 
     @property
     def hit_ratio(self) -> float:

@@ -253,6 +253,28 @@ class Timed(Store, Protocol):
         """
 
 
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """What stands under a key, for somebody who only looks.
+
+    Attributes:
+        found: The value; None where none counts.
+        dead: Whether something stands there that does not count: a tag of it was dropped, its
+            namespace was cleared, or it is of another layout.
+        claimed: For how many seconds at most a claim still holds the key; None: none does.
+    """
+
+    found: Found | None
+    dead: bool = False
+    claimed: float | None = None
+
+
+class Seeing(Store, Protocol):
+    """A store that can be looked at."""
+
+    def look(self, key: str) -> Seen | Awaitable[Seen]:
+        """What stands under a key; takes no claim, and changes nothing."""
+
+
 class Queued(msgspec.Struct, frozen=True, gc=False):
     """A write that waits in a queue.
 

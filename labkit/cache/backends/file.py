@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit.cache.backends.base import Busy, Claim, Found, Times
+from labkit.cache.backends.base import Busy, Claim, Found, Seen, Times
 from labkit.cache.backends.file_lines import FileLines, failure, try_file
 from labkit.clock import duration
 
@@ -46,6 +46,7 @@ _GET = f"SELECT payload, expires, tags FROM entries WHERE {_READABLE}"
 _TIMES = (
     f"SELECT expires FROM entries WHERE space = {_SPACE} AND {_COUNTS} ORDER BY random() LIMIT ?"
 )
+_THERE = f"SELECT 1 FROM entries WHERE space = {_SPACE} AND key = ? AND expires > ?"
 _HELD = f"SELECT token, until FROM leases WHERE space = {_SPACE} AND key = ? AND until > ?"
 _LOADS, _WRITES = b"L", b"W"  # what the tokens of claims begin with
 _END = f"DELETE FROM leases WHERE space = {_SPACE} AND key = ?"
@@ -156,6 +157,16 @@ class FileStore:
             rows = db.execute(_TIMES, (self._name, now, most + 1)).fetchall()
         left = [None if expires == math.inf else expires - now for (expires,) in rows]
         return Times(left[:most], len(left) <= most)
+
+    def look(self, key: str) -> Seen:
+        """What stands under a key; see `backends.base.Seeing`."""
+        place = (self._name, _bytes(key), self._now())
+        with self._lines.transaction("DEFERRED") as db:
+            found = self._found(db, key, ttl=True)
+            there = db.execute(_THERE, place).fetchone() is not None
+            held = db.execute(_HELD, place).fetchone()
+        claimed = held[1] - place[2] if held else None
+        return Seen(found, dead=there and found is None, claimed=claimed)
 
     # --- Writing
 

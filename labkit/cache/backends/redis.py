@@ -31,7 +31,7 @@ import redis
 import redis.asyncio
 from redis import exceptions
 
-from labkit.cache.backends.base import Busy, Claim, Found, Times
+from labkit.cache.backends.base import Busy, Claim, Found, Seen, Times
 from labkit.cache.backends.redis_feed import Echoes, RedisFeed
 from labkit.cache.backends.redis_lines import line_of, listening_client
 from labkit.cache.errors import Refused
@@ -236,6 +236,31 @@ class RedisStore:
             complete = complete and int(cursor) == 0 and len(found) <= enough
             del found[enough:]
         return Times(found, complete)
+
+    def look(self, key: str) -> Any:
+        """What stands under a key; see `backends.base.Seeing`.
+
+        The server counts it as a use: it has no other way to read a value, but with OBJECT.
+        """
+        return self._line.run(self._look(key))
+
+    def _look(self, key: str) -> Flow:
+        value, lease, _, _, generation = self._keys(key)
+        commands: list[Command] = [("MGET", value, generation), ("PTTL", value), ("PTTL", lease)]
+        replies = yield commands, 0.0
+        (blob, *generations), left, claimed = map(_good, replies)
+        held = _seconds(claimed)
+        if blob is None:
+            return Seen(None, claimed=held)
+        stored = _tags(blob)
+        if stored:
+            tags = self._keys(key, stored)[5:]
+            (reply,) = yield [("MGET", generation, *tags)], 0.0
+            generations = _good(reply)
+        payload = None if stored is None else _read(blob, generations, stored)
+        if payload is None or payload is _OTHER_TAGS:
+            return Seen(None, dead=True, claimed=held)
+        return Seen(Found(payload, _seconds(left), stored or ()), claimed=held)
 
     # --- Writing
 

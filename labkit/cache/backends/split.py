@@ -87,6 +87,8 @@ class SplitStore:
         self._count = count
         self._hot = hot
         self.blocking = values.blocking
+        if hasattr(values, "look"):  # at the primary, of which copies are made
+            self.look = values.look
 
     # --- Reading
 

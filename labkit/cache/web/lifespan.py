@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from labkit.cache.cache import Cache
-from labkit.cache.metrics import PrometheusCollector
+from labkit.cache.metrics import PrometheusCollector, Together
 from labkit.cache.steps import run_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from fastapi import FastAPI
 
@@ -58,22 +57,6 @@ async def _close(cache: BaseCache) -> None:
         await asyncio.to_thread(cache.close)
 
 
-class _Together:
-    """The metrics of several caches, each metric once."""
-
-    def __init__(self, collectors: list[PrometheusCollector]) -> None:
-        self._collectors = collectors
-
-    def collect(self) -> Iterable[Any]:
-        """The metrics of now."""
-        found: dict[str, Any] = {}
-        for family in chain.from_iterable(each.collect() for each in self._collectors):
-            first = found.setdefault(family.name, family)
-            if first is not family:
-                first.samples += family.samples
-        return found.values()
-
-
 def _show(app: FastAPI, caches: tuple[BaseCache, ...], path: str) -> None:
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -84,7 +67,7 @@ def _show(app: FastAPI, caches: tuple[BaseCache, ...], path: str) -> None:
             "told apart by them"
         )
     registry = CollectorRegistry()
-    registry.register(_Together([PrometheusCollector(cache, cache.namespace) for cache in caches]))
+    registry.register(Together([PrometheusCollector(cache, cache.namespace) for cache in caches]))
 
     def show() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

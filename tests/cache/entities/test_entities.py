@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from labkit.cache import FunctionSource
 from labkit.cache.entities import Many, One
+from labkit.cache.panel import Panel
 from labkit.cache.policies import Policy
 from labkit.cache.smart import AsyncSmartCache, SmartCache
 from tests.cache.conftest import Awaited
@@ -351,6 +352,26 @@ def test_a_write_that_fails_drops_what_it_may_have_changed(
     with pytest.raises(ConnectionError, match="after the write"):
         press["Author"].save(Author(1, "Ada"))
     check(press)
+
+
+# --- Figures
+
+
+def test_what_was_counted_is_told_by_entity(press: Plain) -> None:
+    warm(press)
+    press["Article"].get_many([1, 2, 3])
+    frame = press.smart.frame()
+    assert list(frame.index) == [
+        *("Author", "Author.articles", "Article", "Article.Headline", "Page"),
+        *("Topic", "Topic.articles"),
+    ]
+    found = press["Article"].stats()
+    assert frame.loc["Article", "loads"] == found.loads == 1
+    assert frame.loc["Article", "misses"] == found.misses == 7
+    assert frame.loc["Article", "load_seconds"] == found.load_total
+    assert sum(found.hits.values()) > 3
+    panel = str(Panel(press.smart.caches))
+    assert all(name in panel for name in frame.index)
 
 
 # --- Warming, and advice
