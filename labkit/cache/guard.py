@@ -27,6 +27,19 @@ AWAY: Final = object()
 """What a store that does not answer has answered."""
 
 _MOST_OWED = 10_000  # beyond that the whole namespace is cleared
+_ROUNDS = 100  # of paying what is owed, until nothing is
+
+# The keys of the claims that a method grants, or ends. Where no answer comes, a claim may be there
+# that is nobody's, and all would wait for its lease to run out: so it is deleted.
+_GRANTED: dict[str, Callable[[Any], Sequence[str]]] = {
+    "claim": lambda key: [key],
+    "claim_many": list,
+}
+_ENDED: dict[str, Callable[[Any], Sequence[str]]] = {
+    "fill": lambda claim: [claim.key],
+    "fill_many": lambda fills: [claim.key for claim, _, _ in fills],
+    "release": lambda claim: [claim.key],
+}
 
 
 class Guard:
@@ -57,14 +70,17 @@ class Guard:
     def ask(self, method: str, *arguments: Any, **named: Any) -> Steps[Any]:
         """Call a method of the store; AWAY where that fails, or the store is left alone."""
         if self.away and (not self.closed() or not (yield from self._settle())):
+            if held := _ENDED.get(method):
+                self.owe("delete", held(arguments[0]))
             return AWAY
-        claims = method.startswith("claim")
+        granted = _GRANTED.get(method)
         try:
-            answer = yield (Take if claims else Ask)(self.store, method, arguments, named)
+            answer = yield (Take if granted else Ask)(self.store, method, arguments, named)
         except Unavailable as error:
             self.failed(error)
-            if claims and self.away:  # it may have been granted, and all would wait for it to end
-                self.owe("delete", [arguments[0]] if method == "claim" else arguments[0])
+            held = granted or _ENDED.get(method)
+            if held and self.away:
+                self.owe("delete", held(arguments[0]))
             return AWAY
         if self.away:
             self.answered()
@@ -72,15 +88,21 @@ class Guard:
 
     def _settle(self) -> Steps[bool]:
         """Pay what is owed to a store that may have come back."""
-        for method, targets in self.debts().items():
-            try:
-                for arguments in calls(method, list(targets)):
-                    yield Ask(self.store, method, arguments, {})
-            except Unavailable as error:
-                self.failed(error)
-                return False
-            self.paid(method, targets)
-        return not self.owes
+        for _ in range(_ROUNDS):  # others may owe more meanwhile
+            debts = self.debts()
+            for method, targets in debts.items():
+                try:
+                    for arguments in calls(method, list(targets)):
+                        yield Ask(self.store, method, arguments, {})
+                except Unavailable as error:
+                    self.failed(error)
+                    return False
+                self.paid(method, targets)
+            if debts:
+                self.answered()
+            if not self.owes:
+                return True
+        return False
 
     def rests(self) -> bool:
         """Whether nobody is to ask the store now."""
@@ -120,8 +142,10 @@ class Guard:
             self._owed.setdefault(method, {}).update(dict.fromkeys(targets or [""], number))
             if self.owes > _MOST_OWED:
                 self._owed = {"clear": {"": number}}
-            # The store would serve what should be gone, so nobody asks it before it has paid.
-            self._open()
+            # The store would serve what should be gone, so nobody asks it before it is paid. Where
+            # it is left alone already, that is not put off: under many writes it would never end.
+            if not self.away:
+                self._open()
 
     def debts(self) -> dict[str, dict[str, int]]:
         """What is owed: the targets of each method, with the numbers that `paid` wants."""

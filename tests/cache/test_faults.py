@@ -314,13 +314,13 @@ def test_what_is_owed_again_while_it_is_paid_stays_owed() -> None:
             again.append(1)
             tier.fails = lambda _: True
             cache.invalidate(key="a:1")
-            tier.fails = lambda _: False
         return False
 
     tier.fails = lambda _: False
     tier.loses = pay
     until(lambda: cache.get("x") is MISSING and again, "the paying")
     assert store_of(cache).owes == 1
+    tier.fails = lambda _: False
     until(lambda: cache.get("x") is MISSING and not store_of(cache).away, "the recovery")
     assert store_of(cache).owes == 0
 
