@@ -256,6 +256,7 @@ _TIMES = {"250ms": 0.25, "30s": 30.0, "10m": 600.0, "2h": 7200.0, "1d": 86_400.0
 _NO_TIMES = (
     *("true", "false", "-1", "-0.5", "inf", "nan", '""', '"soon"', '"10"', '"10 m"', '"-5s"'),
     *('"1.5h"', '"10M"', '"10m30s"', '"m"', '"10m\\n"', '"10min"', '["10m"]', "{}"),
+    *('" 5s"', '"5s "', '"+5s"', '"1_0s"'),
 )
 _NO_TIME_WHY = {
     "true": " `True` is 1 to Python, and `isinstance(True, int)` holds.",
@@ -265,6 +266,11 @@ _NO_TIME_WHY = {
     '"10m\\n"': " `$` matches before a line end as well: `re.fullmatch` does not.",
     '"10m30s"': " Nothing may be left over.",
     '"1.5h"': " A whole number and one unit.",
+    **dict.fromkeys(
+        ('" 5s"', '"5s "', '"+5s"', '"1_0s"'),
+        " A whole number and one unit, with nothing before, between or after: `int` and `strip` "
+        "pass over more than that.",
+    ),
 }
 
 
@@ -383,6 +389,8 @@ def _keeps_its_queue(trial: Trial, one: str, two: str) -> None:
         )
     told = f'[entity.{one}]\nstrategy = "write-behind"\nbackends = ["disk", "memory"]\n'
     _refused(trial, told, {f"entity.{one}.backends": ("redis",)})
+    wrong = _toml({"defaults": behind | {"backends": ["memory", "disk"]}, f"entity.{one}": {}})
+    _refused(trial, wrong, {"defaults.backends": ("redis",)})
     for own in ({"backends": ["redis"]}, {"strategy": "read-through"}):
         _policies(trial, _toml({"defaults": behind | memory, f"entity.{one}": own}))
     _policies(trial, _toml({"defaults": behind | memory}))
@@ -1005,6 +1013,9 @@ def _warms_batches(trial: Trial) -> None:
     _warms(trial, warming, ids[:3], 5, 10)
     warming = _Warming(trial, [])
     _warms(trial, warming, ids[:7], 5, 10)
+    warming = _Warming(trial, ids)
+    warming.rows[ids[1]] = None
+    _warms(trial, warming, ids[:3], 5, 10, "Whatever `load_many` returns is stored, None as well.")
 
 
 @warm.check("at most `most` ids are asked for, the first ones, each once", points=0.5)

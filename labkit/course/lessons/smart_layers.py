@@ -647,8 +647,8 @@ tiers = outline.exercise(
     ),
 )
 
-_PATIENCE = 0.2  # seconds in which another caller may be waiting for a lock, as it should
-_LONG = 5.0  # seconds after which one that should not wait is given up
+_PATIENCE = 0.1  # seconds in which another caller may be waiting for a lock, as it should
+_LONG = 3.0  # seconds after which one that should not wait is given up
 
 
 class _Double:
@@ -933,6 +933,7 @@ def _half_open(trial: Trial) -> None:
             pair.clock.advance(0.25)
             pair.lose("get", trial.word(6))
     _one_at_a_time(trial)
+    _a_late_answer(trial)
     _a_try_that_ends_badly(trial)
 
 
@@ -964,6 +965,43 @@ def _one_at_a_time(trial: Trial) -> None:
         pair.far.before = pair.only(pair.far, name, others)
         pair.use(name, pair.a)
         trial.equal(pair.tiers.get("far"), "text", "`get('far')`, after the try has shown far back")
+
+
+def _a_late_answer(trial: Trial) -> None:
+    """Let a call that far had begun before it went away end well in the pause."""
+    for name, lost in itertools.product(("get", "set", "delete"), ("get", "delete")):
+        pair = _Pair(trial)
+        b, far = pair.b, pair.far
+        far.texts[b] = "old"
+
+        def go_away(pair: _Pair = pair, lost: str = lost) -> None:
+            pair.far.away = True
+            key = pair.b if lost == "delete" else "other"
+            pair.elsewhere(functools.partial(pair.use, lost, key), "far was at work")
+            pair.far.away = False
+            pair.far.calls.clear()
+
+        far.after = pair.only(far, name, go_away)
+        pair.use(name, pair.a)
+        for other in ("get", "set", "delete"):
+            pair.use(other, "third")
+        when = (
+            f"While far was at work on a `{name}`, another caller's `{lost}` met Unavailable. Then "
+            f"far answered the `{name}`"
+        )
+        trial.require(
+            not far.calls,
+            f"{when}, and was called again before the pause was over: {far.calls}. That far is "
+            "back shows the one who tries it after the pause, and no answer that was under way.",
+        )
+        if lost == "delete":
+            pair.clock.advance(pair.pause)
+            got = pair.tiers.get(b)
+            trial.require(
+                got is None,
+                f"{when}; after the pause `get({b!r})`, which was deleted, returned {got!r}. What "
+                "is owed stays owed until it is deleted in far.",
+            )
 
 
 def _a_try_that_ends_badly(trial: Trial) -> None:
@@ -1001,11 +1039,12 @@ def _a_try_that_ends_badly(trial: Trial) -> None:
 
 @tiers.check("what far missed is deleted there before anything is read from it", points=1)
 def _pays(trial: Trial) -> None:
-    for name, found_out in itertools.product(("set", "delete"), (True, False)):
+    for name, moment in itertools.product(("set", "delete"), _MOMENTS):
         for first in ("get", "set", "delete"):
-            _paid_before(trial, name, first, found_out)
+            _paid_before(trial, name, first, moment)
     _owes_no_more(trial)
     _pays_until_it_is_done(trial)
+    _pays_in_spite_of_a_bug(trial)
 
 
 _STALE = (
@@ -1014,21 +1053,27 @@ _STALE = (
 )
 
 
-def _paid_before(trial: Trial, name: str, first: str, found_out: bool) -> None:
+_MOMENTS = ("which found that out", "in the pause", "the try after a pause")
+
+
+def _paid_before(trial: Trial, name: str, first: str, moment: str) -> None:
     """Demand that what was done to a key while far was away holds when far is back.
 
     Args:
         trial: The trial.
         name: What was done, `set` or `delete`.
         first: What comes first when far is back.
-        found_out: Whether that call found out that far is away.
+        moment: When that was, one of `_MOMENTS`.
     """
     pair = _Pair(trial)
     a, far = pair.a, pair.far
     far.texts[a] = "old"
-    if not found_out:
+    if moment != _MOMENTS[0]:
         pair.lose("get", pair.b)
-    for _ in range(3):
+    if moment == _MOMENTS[2]:
+        pair.clock.advance(pair.pause)
+    times = 1 if moment == _MOMENTS[2] else 3
+    for _ in range(times):
         pair.lose(name, a)
     pair.near.texts.clear()  # what is near does not last
     pair.come_back()
@@ -1046,13 +1091,13 @@ def _paid_before(trial: Trial, name: str, first: str, found_out: bool) -> None:
     got = pair.tiers.get(a)
     trial.require(
         got is None,
-        f"Far held 'old' under {a!r} and was away for `{name}({a!r}, ...)`. It is back, `{first}` "
-        f"of another key came first, and `get({a!r})` returned {got!r}. {_STALE}",
+        f"Far held 'old' under {a!r} and was away for `{name}({a!r}, ...)`, {moment}. It is back, "
+        f"`{first}` of another key came first, and `get({a!r})` returned {got!r}. {_STALE}",
     )
     paid = far.calls.count(("delete", a))
     trial.require(
         paid == 1,
-        f"Three times `{name}({a!r}, ...)` while far was away, and then {paid} deletes of it in "
+        f"{times} times `{name}({a!r}, ...)` while far was away, and then {paid} deletes of it in "
         "far; expected one. One entry a key is enough: use a set.",
     )
     far.calls.clear()
@@ -1090,6 +1135,35 @@ def _owes_no_more(trial: Trial) -> None:
         f"`get({pair.b!r})`. What far then holds under {a!r}",
         advice="A set that far has carried out settles what was owed for its key.",
     )
+
+
+def _pays_in_spite_of_a_bug(trial: Trial) -> None:
+    """Demand that a delete in far that ends in another error is still owed."""
+    for error in (RuntimeError("a bug in far"), Cancelled("the page was closed")):
+        pair = _Pair(trial)
+        a, far = pair.a, pair.far
+        far.texts[a] = "old"
+        pair.lose("delete", a)
+        pair.come_back()
+
+        def fail(error: BaseException = error) -> None:
+            raise error
+
+        far.before = pair.only(far, "delete", fail)
+        try:
+            pair.tiers.get(pair.b)
+        except AnswerRaised as raised:
+            if raised.__cause__ is not error:
+                raise
+        pair.clock.advance(pair.pause)
+        pair.tiers.get(pair.b)
+        got = pair.tiers.get(a)
+        trial.require(
+            got is None,
+            f"Far was away for `delete({a!r})`. It is back, and raised {type(error).__name__} when "
+            f"{a!r} was to be deleted there; later `get({a!r})` returned {got!r}. A key is owed "
+            "until far has deleted it, whatever comes.",
+        )
 
 
 def _pays_until_it_is_done(trial: Trial) -> None:
@@ -1132,25 +1206,26 @@ def _pays_until_it_is_done(trial: Trial) -> None:
 
 def _owed_meanwhile(trial: Trial) -> None:
     """Demand that what others delete while one caller pays is paid as well."""
-    for name in ("set", "delete"):
+    for name, tried in itertools.product(("set", "delete"), ("", "get", "set", "delete")):
         pair = _Pair(trial)
         a, b, far = pair.a, pair.b, pair.far
         far.texts.update({a: "old", b: "old"})
-        pair.lose("delete", a)
+        pair.lose("get" if tried else "delete", a)
         pair.come_back()
+        doing = f"tried a `{tried}` in far" if tried else "deleted in far what was owed"
         meanwhile = functools.partial(pair.use, name, b)
         far.after = pair.only(
             far,
-            "delete",
-            functools.partial(pair.elsewhere, meanwhile, "one caller was paying what is owed"),
+            tried or "delete",
+            functools.partial(pair.elsewhere, meanwhile, f"one caller {doing}"),
         )
-        pair.tiers.get("other")
+        pair.use(tried or "get", a if tried else "other")
         pair.near.texts.clear()
         got = pair.tiers.get(b)
         if got is None or far.texts.get(b) == "new":
             continue
         trial.fail(
-            f"While one caller deleted in far what was owed, another one did `{name}({b!r}, ...)`. "
+            f"While one caller {doing}, another one did `{name}({b!r}, ...)`. "
             f"Then `get({b!r})` returned {got!r}, from far. Far counts as back when nothing is "
             "owed any more, and not when what was owed at first is paid."
         )
@@ -1162,6 +1237,7 @@ def _nothing_old(trial: Trial) -> None:
     _between_the_steps(trial)
     _fetched_before(trial)
     _about_to_put(trial)
+    _half_changed(trial)
 
 
 def _waits_in_vain(trial: Trial) -> None:
@@ -1230,6 +1306,12 @@ def _fetched_before(trial: Trial) -> None:
         )
 
 
+_ONE_STEP = (
+    "To look whether there was a change and to put the text into near is one step, which needs a "
+    "lock; so is to count a change and to make it in near."
+)
+
+
 def _about_to_put(trial: Trial) -> None:
     """Let a text change when a `get` is about to put the old one into near."""
     for name in ("delete", "set"):
@@ -1249,7 +1331,38 @@ def _about_to_put(trial: Trial) -> None:
             pair,
             f"A `get` had fetched 'old' from far and was about to put it into near, when `{name}` "
             "came and was done.",
-            "To look whether there was a change and to put the text into near is one step, which "
-            "needs a lock; so is to count a change and to make it in near.",
+            _ONE_STEP,
+            fine=(None,) if name == "delete" else (None, "new"),
+        )
+
+
+def _half_changed(trial: Trial) -> None:
+    """Let a `get` put what it has fetched when a change is made in near, and not done yet."""
+    for name in ("delete", "set"):
+        pair = _Pair(trial)
+        pair.far.texts[pair.a] = "old"
+        fetched, go_on = threading.Event(), threading.Event()
+
+        def hold(fetched: threading.Event = fetched, go_on: threading.Event = go_on) -> None:
+            fetched.set()
+            go_on.wait(_LONG)
+
+        pair.far.after = pair.only(pair.far, "get", hold)
+        reader = _Caller(trial, functools.partial(pair.tiers.get, pair.a))
+        fetched.wait(_LONG)
+
+        def let_go(reader: _Caller = reader, go_on: threading.Event = go_on) -> None:
+            go_on.set()
+            reader.wait(_PATIENCE)
+
+        pair.near.after = pair.only(pair.near, name, let_go)
+        pair.use(name, pair.a)
+        go_on.set()
+        reader.answer(f"A `get` that came while `{name}` changed near never returns.")
+        _left(
+            pair,
+            f"A `get` had fetched 'old' from far, and put it into near when a `{name}` that came "
+            "meanwhile was done there, and nearly over.",
+            _ONE_STEP,
             fine=(None,) if name == "delete" else (None, "new"),
         )

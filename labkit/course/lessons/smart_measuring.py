@@ -13,7 +13,7 @@ from labkit.clock import FakeClock
 from labkit.course.exercise import AnswerRaised, Trial
 from labkit.course.lessons.lesson_07_write_strategies import Cancelled
 from labkit.course.lessons.lesson_08_smart_cache_api import outline
-from labkit.course.lessons.smart_layers import _Caller, _Made
+from labkit.course.lessons.smart_layers import _LONG, _Caller, _Made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,6 +210,17 @@ def _percentiles(trial: Trial) -> None:
         p50=0.5,
         p99=8.0,
     )
+    bug = RuntimeError("a bug")
+    backend.answers, backend.takes = [bug], [128.0]
+    _lets_out(trial, made, bug, "get", "a")
+    _expect(
+        trial,
+        made,
+        "The same, and then a get that took 128 s and raised RuntimeError",
+        "Other exceptions than Unavailable are bugs and count nowhere.",
+        p50=0.5,
+        p99=8.0,
+    )
     made, backend = _around(trial)
     slow = [1000 + _seconds(trial) for _ in range(trial.rng.randrange(200, 600))]
     seconds = [_seconds(trial) for _ in range(_KEPT)]
@@ -220,6 +231,17 @@ def _percentiles(trial: Trial) -> None:
         f"{made.report()}: 'p99' is that of the last {_KEPT:,} alone. Memory has to end somewhere.",
     )
     _expect_ranks(trial, made, f"{len(slow)} slow gets and {_KEPT:,} quick ones", seconds)
+    more = [_seconds(trial) + 50 for _ in range(trial.rng.randrange(100, 400))]
+    _take(trial, made, backend, more)
+    left = (seconds + more)[-_KEPT:]
+    _expect(
+        trial,
+        made,
+        f"{_KEPT:,} gets, a report, and {len(more)} more gets",
+        "Sort a copy: the oldest time goes when the next one comes, and not the shortest.",
+        p50=_rank(left, 50),
+        p99=_rank(left, 99),
+    )
 
 
 def _take(trial: Trial, made: _Made, backend: _Timed, seconds: list[float]) -> None:
@@ -295,7 +317,11 @@ def _is_cheap(trial: Trial) -> None:
 
 
 class _OwnTime:
-    """A clock and a backend in one, that has a time of its own for each thread."""
+    """A clock and a backend in one, that has a time of its own for each thread.
+
+    Attributes:
+        within: Runs in each call.
+    """
 
     def __init__(self) -> None:
         self._own = threading.local()
@@ -307,8 +333,7 @@ class _OwnTime:
     def get(self, key: str) -> str | None:
         """Takes as long as the key says, and answers what it says."""
         what, seconds = key.split()
-        within, self.within = self.within, lambda: None
-        within()
+        self.within()
         self._own.now = self.clock() + float(seconds)
         if what == "error":
             raise Unavailable("no answer")
@@ -329,7 +354,8 @@ def _exact(trial: Trial) -> None:
     _at_the_same_time(trial)
     _one_within_the_other(trial)
     for what in _FIGURES:
-        _interrupted_anywhere(trial, what)
+        _interrupted_anywhere(functools.partial(_interrupted, trial, what))
+    _interrupted_anywhere(functools.partial(_reported, trial))
 
 
 _WAITS = (
@@ -348,11 +374,7 @@ def _at_the_same_time(trial: Trial) -> None:
     made, backend = _with_own_time(trial)
     meeting = threading.Barrier(_THREADS)
 
-    def meet() -> None:
-        backend.within = meet
-        meeting.wait(5)
-
-    backend.within = meet
+    backend.within = functools.partial(meeting.wait, _LONG)
     kinds = ["hit", "miss", "error", "hit", "hit", "miss", "hit", "hit"]
     callers = [
         _Caller(trial, functools.partial(_measure, made, f"{kind} {2.0**n}"))
@@ -414,17 +436,18 @@ def _one_within_the_other(trial: Trial) -> None:
 _FIGURES = {"hit": "hits", "miss": "misses", "error": "errors"}
 
 # Seconds for which the first waits until the second is done: less where it waited a step before.
-_PATIENCE, _SHORT_PATIENCE = 0.25, 0.003
+_PATIENCE, _SHORT_PATIENCE = 0.1, 0.003
 
 
-def _interrupted_anywhere(trial: Trial, what: str) -> None:
-    """Stop a get between any two steps of Python, let another one run, and look at the report.
+def _interrupted_anywhere(interrupted: Callable[[int, float], bool | None]) -> None:
+    """Stop a call between two steps of Python, and let a get run.
 
-    Where the second waits for the first, as for a lock, the first goes on after a while.
+    Where the get waits for the call, as for a lock, the call goes on after a while. To read, add
+    and store takes three steps and more, so that every second gap is enough.
     """
     waited: bool | None = False
-    for at in itertools.count(1):
-        waited = _interrupted(trial, what, at, _SHORT_PATIENCE if waited else _PATIENCE)
+    for at in itertools.count(1, 2):
+        waited = interrupted(at, _SHORT_PATIENCE if waited else _PATIENCE)
         if waited is None:
             return
 
@@ -453,6 +476,31 @@ def _interrupted(trial: Trial, what: str, at: int, patience: float) -> bool | No
         "between: take a lock around it.",
         **{_FIGURES[what]: 2, "p50": 1.0, "p99": 3.0},
     )
+    return waited[0]
+
+
+def _reported(trial: Trial, at: int, patience: float) -> bool | None:
+    """Let a get run at this step of a report; whether it waited, or None: there is no such step."""
+    made, _ = _with_own_time(trial)
+    for seconds in (1, 2):
+        made.get(f"hit {seconds}")
+    second: list[_Caller] = []
+    waited: list[bool] = []
+
+    def interrupt() -> None:
+        second.append(_Caller(trial, functools.partial(_measure, made, "hit 3")))
+        waited.append(not second[0].wait(patience))
+
+    with trial.explain(
+        RuntimeError,
+        "Another thread had a get while this one made a report: copy the times under the lock.",
+    ):
+        _Caller(trial, functools.partial(_stopped, at, interrupt, made.report)).answer(
+            "A report that was stopped for a get never returned."
+        )
+    if not second:
+        return None
+    second[0].answer("A get that came while a report was made never returned.")
     return waited[0]
 
 

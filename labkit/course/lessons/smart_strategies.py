@@ -262,6 +262,13 @@ def _versions(trial: Trial) -> None:
     old = _class("Article", *fields)
     for what, changed, others in changes:
         _do_not_read(trial, what, old(*values), _class("Article", *changed)(*others))
+    some, two = (_class("Article", ("ids", kind)) for kind in (tuple[int, ...], tuple[int, int]))
+    _do_not_read(
+        trial,
+        "`ids: tuple[int, ...]` turned into `ids: tuple[int, int]`",
+        some((number, 2)),
+        two((number, 2)),
+    )
     _inside(trial, new)
 
 
@@ -305,6 +312,14 @@ def _inside(trial: Trial, new: str) -> None:
             _do_not_read(
                 trial, f"`{shown}` as before, and in Author {what}", entities[0], entities[1]
             )
+    writer = _class("Writer", ("id", int), ("name", str))
+    for shown, kind, holds in forms[:4]:
+        one, other = (
+            _class("Article", ("by", kind(cls)))(holds(cls(number, name)))
+            for cls in (author, writer)
+        )
+        told = f"`{shown}` turned into `{shown.replace('Author', 'Writer')}`"
+        _do_not_read(trial, f"{told}, of a class with the same fields", one, other)
 
 
 def _do_not_read(trial: Trial, what: str, before: Any, after: Any) -> None:
@@ -361,6 +376,29 @@ def _unreadable(trial: Trial) -> None:
         *('{"id": 1}', '[1, "a", 2, false]', f'{{"id": {number}, "title": "{title}"}}'),
     ):
         _is_none(trial, both, json_text, "A text that was never packed")
+    _wrong_inside(trial)
+
+
+def _wrong_inside(trial: Trial) -> None:
+    """Demand that types are looked at within lists, tuples and classes, too."""
+    author = _class("Author", ("id", int), ("name", str))
+    numbers = trial.rng.sample(range(10**6, 10**9), 3)
+    fields = [("ids", list[int]), ("seen", tuple[str, int]), ("by", author | None)]
+    entity = _class("Article", *fields)(
+        [1, numbers[0]], (trial.word(), numbers[1]), author(numbers[2], trial.word())
+    )
+    both = _Packer(trial, type(entity))
+    text = both.pack(entity)
+    for number, where in zip(
+        numbers, ("ids: list[int]", "seen: tuple[str, int]", "by: Author | None"), strict=True
+    ):
+        if str(number) in text:
+            _is_none(
+                trial,
+                both,
+                text.replace(str(number), '"a"'),
+                f'A text has "a" where {number} stood, within the field `{where}`',
+            )
 
 
 def _is_none(trial: Trial, both: _Packer, text: str, what: str) -> None:
@@ -838,6 +876,10 @@ def _is_gone(stage: _Stage, what: str) -> None:
         f"{what}, and {stage.key} still holds {stage.cached!r}. Delete the key, whichever way "
         "`save` ends.",
     )
+    deletes = stage.asked("delete")
+    stage.trial.require(
+        deletes == 1, f"{what}, and `backend.delete` was called {deletes} times; expected once."
+    )
 
 
 # -- write through -------------------------------------------------------------------------------
@@ -958,16 +1000,24 @@ def _save_fails(trial: Trial) -> None:
 
 @write_through.check("a backend that is away at the end changes nothing for the caller", points=0.5)
 def _end_fails(trial: Trial) -> None:
-    stage = _Stage(trial)
-    stage.backend.texts[stage.key] = stage.old.text
-    stage.backend.errors["set"] = Unavailable("no answer")
-    with trial.explain(
-        Unavailable, "`backend.set` raised it, after the save: the write stands, so return."
-    ):
-        stage.write(stage.new)
-    _saved_once(stage)
-    trial.equal(stage.source.rows[stage.id], stage.new, "the source's row")
-    trial.require(stage.cached is None, f"{stage.key} holds {stage.cached!r}; expected no value.")
+    for away in (("set",), ("get", "set", "delete")):
+        stage = _Stage(trial)
+        stage.backend.texts[stage.key] = stage.old.text
+
+        def go_away(stage: _Stage = stage, away: Sequence[str] = away) -> None:
+            stage.backend.errors = dict.fromkeys(away, Unavailable("no answer"))
+
+        stage.source.after["save"] = go_away
+        with trial.explain(
+            Unavailable,
+            f"`{away[-1]}` of the backend raised it, after the save: the write stands, so return.",
+        ):
+            stage.write(stage.new)
+        _saved_once(stage)
+        trial.equal(stage.source.rows[stage.id], stage.new, "the source's row")
+        trial.require(
+            stage.cached is None, f"{stage.key} holds {stage.cached!r}; expected no value."
+        )
     stage = _Stage(trial)
     broken = RuntimeError("a bug")
     stage.backend.errors["set"] = broken
@@ -1204,13 +1254,35 @@ def _reads_the_rest(trial: Trial) -> None:
     stage.backend.texts[stage.key] = "?"
     trial.equal(stage.read(), stage.old, "a read where `unpack` answers None")
     stage.kept(stage.old.text, stage.ttl, "What stood under the key could not be read")
-    stage.backend.texts.clear()
-    stage.backend.errors = dict.fromkeys(("get", "set"), Unavailable("no answer"))
-    with trial.explain(Unavailable, "The backend raised it: a read goes on without."):
-        trial.equal(stage.read(), stage.old, "a read with the backend away")
+    for away in (("get",), ("set",), ("get", "set")):
+        stage.backend.texts.clear()
+        stage.events.clear()
+        stage.backend.errors = dict.fromkeys(away, Unavailable("no answer"))
+        with trial.explain(Unavailable, "The backend raised it: a read goes on without."):
+            trial.equal(stage.read(), stage.old, f"a read with a backend whose {away} raise")
+        _loaded_once(stage, f"With a backend whose {' and '.join(away)} raise Unavailable")
     stage.backend.errors.clear()
     trial.equal(stage.read(stage.id + 1), None, "a read of what nobody has")
+    trial.require(
+        stage.key_of(stage.id + 1) not in stage.backend.texts,
+        "The source had nothing, and something was stored for it: None is not stored.",
+    )
+    stage.backend.texts.clear()
+    stage.events.clear()
+    stage.source.errors["load"] = gone = Unavailable("the database")
+    stage.raises(gone, stage.read, "`source.load`", "that is no miss, and the caller's.")
+    _loaded_once(stage, "`source.load` raised Unavailable")
     trial.equal(_flushed(stage), {}, "what waits after nothing but reads")
+
+
+def _loaded_once(stage: _Stage, what: str) -> None:
+    """Demand that a read has asked the source once."""
+    loads = stage.asked("load")
+    stage.trial.require(
+        loads == 1,
+        f"{what}, and one read asked the source {loads} times; expected once. Keep the load out of "
+        "both `try`.",
+    )
 
 
 @write_behind.check("no more than `most` wait", points=0.5)
@@ -1333,6 +1405,7 @@ def _meanwhile(trial: Trial) -> None:
     rivals: list[_Rival] = []
 
     def rival() -> None:
+        stage.backend.texts.clear()
         calls = [functools.partial(stage.write, stage.new, number) for number in (first, later)]
         rivals.extend(map(_Rival, (*calls, functools.partial(stage.read, second))))
         ended.extend(each.advance(_LONG) for each in rivals)
@@ -1346,7 +1419,12 @@ def _meanwhile(trial: Trial) -> None:
         "While `save_many` ran, another thread that wrote or read had to wait for it. Hold no lock "
         "while the database works: not to wait for it is what write-behind is for.",
     )
-    trial.equal(rivals[2].result, stage.old, "what a thread reads of what is being saved")
+    trial.equal(
+        rivals[2].result,
+        stage.old,
+        "what a thread reads of what is being saved, when the backend has let go of it",
+        advice="It waits until `save_many` has returned: let go of it then, and not before.",
+    )
     trial.equal(got, 2, "flush, of two that waited when it began")
     stage.backend.texts.clear()
     for number, what in ((first, "again"), (later, "anew")):
@@ -1419,6 +1497,18 @@ def _two_flushes(trial: Trial) -> None:
         advice="While the first was saving an older one, the second had saved the newer, and the "
         "older came over it. Let one flush run at a time, with a lock of its own.",
     )
+    stage = _Stage(trial, 100)
+    stage.write(stage.old)
+    second = _Rival(stage.flush)
+    stage.source.before["save_many"] = second.advance
+    stage.flush()
+    second.finish()
+    trial.equal(
+        _saved(stage),
+        [{stage.id: stage.old}],
+        "what two flushes at once saved, of one entity that waited",
+        advice="The first had saved it. Look what waits when the turn of this flush has come.",
+    )
 
 
 @write_behind.check("threads that write at once leave no two truths", points=0.5)
@@ -1458,6 +1548,60 @@ def _at_once(trial: Trial) -> None:
         f"wait, with most={most}. Look for room and take it under one lock.",
     )
     _loads_late(trial)
+    _between_two_looks(trial)
+
+
+class _Watched(int):
+    """An id that is looked up in dictionaries; at one of these looks something happens.
+
+    Attributes:
+        looks: After how many looks it happens.
+        happens: What happens then, in the middle of the answer's work.
+    """
+
+    looks = 0
+    happens: Callable[[], object] = staticmethod(_nothing)
+
+    def __hash__(self) -> int:
+        self.looks -= 1
+        if self.looks == 0:
+            self.happens()
+        return int(self)
+
+
+def _between_two_looks(trial: Trial) -> None:
+    """Let another thread come between any two looks that a method has at what waits."""
+    for looks in range(1, 5):
+        stage = _Stage(trial, 10)
+        stage.write(stage.new)
+        watched, rival = _Watched(stage.id), _Rival(stage.flush)
+        watched.looks, watched.happens = looks, rival.advance
+        with trial.explain(
+            KeyError,
+            "While one thread read, another one flushed, and what waited was gone between two "
+            "looks at it. Look under the lock.",
+        ):
+            got = stage.read(watched)
+        trial.equal(got, stage.new, "a read of what another thread flushes meanwhile")
+        if rival.ident is not None:
+            rival.finish()
+    for looks in range(1, 9):
+        stage = _Stage(trial, 10)
+        watched, rival = _Watched(stage.id), _Rival(functools.partial(stage.write, stage.new))
+        stage.write(stage.old, watched)
+        watched.looks, watched.happens = looks, rival.advance
+        stage.flush()
+        if rival.ident is None:
+            break
+        rival.finish()
+        stage.backend.texts.clear()
+        trial.equal(
+            stage.read(),
+            stage.new,
+            "a read of what another thread wrote again while a flush let go of the old one",
+            advice="To ask whether it is still what waits and to remove it is one step: do both "
+            "under the lock.",
+        )
 
 
 def _loads_late(trial: Trial) -> None:

@@ -283,3 +283,20 @@ class HidesThatTheOldOneStays(Strategy):
 class KeysWithoutTheName(Strategy):
     def key(self, number):
         return str(number)
+
+
+@wrong(says="`backend.delete` was called 2 times")
+class DeletesBeforeAndAfter(Strategy):
+    def write(self, number, entity):
+        self.backend.delete(self.key(number))
+        super().write(number, entity)
+
+
+@wrong(says="`backend.delete` was called 2 times")
+class DeletesTwiceAfterAnError(Strategy):
+    def write(self, number, entity):
+        try:
+            super().write(number, entity)
+        except BaseException:
+            self.backend.delete(self.key(number))
+            raise

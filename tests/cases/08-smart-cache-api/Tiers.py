@@ -69,21 +69,23 @@ class Both:
             with self.lock:
                 self.until = self.clock() + self.pause
                 self.owe(owes)
+                self.trying = self.trying and not tried
             return None
         else:
             with self.lock:
                 self.settle(owes)
                 if tried and self.is_back():
                     self.until = None
+                self.trying = self.trying and not tried
             return answer
         finally:
             if tried:
-                self.end_of_try()
+                self.at_any_rate()
 
     def is_left_alone(self):
         return self.trying or self.clock() < self.until
 
-    def end_of_try(self):
+    def at_any_rate(self):
         self.trying = False
 
     def is_back(self):
@@ -338,21 +340,7 @@ class AllTryAtOnce(Both):
 
 @wrong(says="However a try ends")
 class NeverTriesAgain(Both):
-    def ask(self, call, owes=frozenset()):
-        self.ended = False
-
-        def noted():
-            try:
-                return call()
-            except Unavailable:
-                self.ended = True
-                raise
-
-        answer = super().ask(noted, owes)
-        self.trying = False
-        return answer
-
-    def end_of_try(self):
+    def at_any_rate(self):
         pass
 
 
@@ -386,12 +374,20 @@ class LetsItThrough(Both):
         return call()
 
 
-@wrong(says="Near is there: set and delete do their part in it")
-class DoesNothingWithoutFar(Both):
+@wrong(says="did not keep its text in near")
+class KeepsNothingWithoutFar(Both):
     def set(self, key, text, ttl):
         self.ask(lambda: self.far.set(key, text, ttl), {key})
         if self.until is None:
             self.set_near(key, text, self.shorter(ttl))
+
+
+@wrong(says="Near is there: set and delete do their part in it")
+class DeletesNothingWithoutFar(Both):
+    def delete(self, key):
+        self.ask(lambda: self.far.delete(key), {key})
+        if self.until is None:
+            self.delete_near(key)
 
 
 @wrong(says="The shorter of the two counts")
@@ -418,10 +414,10 @@ class PutsNothingNear(Both):
         pass
 
 
-@wrong(says="ask `is not None`")
+@wrong(says="with '' in far alone")
 class TakesAnEmptyTextForNone(Both):
     def get(self, key):
-        return self.near.get(key) or super().get(key)
+        return super().get(key) or None
 
 
 @wrong(says="ask `is not None`")
@@ -486,3 +482,83 @@ class OneLockAroundItAll:
 class ForgetsFar(Both):
     def delete(self, key):
         self.delete_near(key)
+
+
+class WithItsOwnEnds(Both):
+    """As `Both`, with two more methods: what follows from an answer, and from Unavailable."""
+
+    def ask(self, call, owes=frozenset()):
+        with self.lock:
+            tried = self.until is not None
+            if tried and self.is_left_alone():
+                self.owe(owes)
+                return None
+            self.trying = self.trying or tried
+        try:
+            if tried:
+                self.pay(owes)
+            answer = call()
+        except Unavailable:
+            with self.lock:
+                self.until = self.clock() + self.pause
+                self.has_failed(tried, owes)
+            return None
+        else:
+            with self.lock:
+                self.settle(owes)
+                self.has_answered(tried)
+            return answer
+        finally:
+            if tried:
+                self.at_any_rate()
+
+    def has_failed(self, tried, owes):
+        self.owe(owes)
+
+    def has_answered(self, tried):
+        if tried and self.is_back():
+            self.until = None
+
+
+@wrong(says="Remember the key")
+class OwesNotWhatATryCouldNotDo(WithItsOwnEnds):
+    def has_failed(self, tried, owes):
+        if not tried:
+            self.owe(owes)
+
+
+@wrong(says="no answer that was under way")
+class AnyAnswerShowsItBack(WithItsOwnEnds):
+    def has_answered(self, tried):
+        if not self.owed:
+            self.until = None
+
+
+@wrong(says="no answer that was under way")
+class AnyAnswerShowsItBackWhateverIsOwed(WithItsOwnEnds):
+    def has_answered(self, tried):
+        self.until = None
+
+
+@wrong(says="What is owed stays owed until it is deleted in far")
+class AnyAnswerSettlesAll(Both):
+    def settle(self, keys):
+        self.owed.clear()
+
+
+@wrong(says="Far counts as back when nothing is owed any more")
+class BackWhateverCameToBeOwed(Both):
+    def is_back(self):
+        return True
+
+
+@wrong(says="A key is owed until far has deleted it, whatever comes")
+class ForgetsWhatMetABug(Both):
+    def pay(self, owes):
+        while self.owed:
+            key = self.owed.pop()
+            try:
+                self.far.delete(key)
+            except Unavailable:
+                self.owed.add(key)
+                raise

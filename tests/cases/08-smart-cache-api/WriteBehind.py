@@ -484,3 +484,82 @@ class HoldsTheLockWhileItLoads(Strategy):
     def read(self, number):
         with self.lock:
             return super().read(number)
+
+
+@wrong(says="when the turn of this flush has come")
+class CopiesBeforeItsTurn(Strategy):
+    def flush(self, batch):
+        with self.lock:
+            due = list(self.waiting.items())
+        with self.flushing:
+            for start in range(0, len(due), batch):
+                part = dict(due[start : start + batch])
+                self.source.save_many(part)
+                self.let_go(part)
+        return len(due)
+
+    def let_go(self, part):
+        with self.lock:
+            for number, entity in part.items():
+                if self.waiting.get(number) is entity:
+                    del self.waiting[number]
+
+
+@wrong(says="It waits until `save_many` has returned")
+class TakesOutAndPutsBack(Strategy):
+    def save_all(self, batch):
+        with self.lock:
+            due = list(self.waiting.items())
+        for start in range(0, len(due), batch):
+            part = dict(due[start : start + batch])
+            self.let_go(part)
+            try:
+                self.source.save_many(part)
+            except BaseException:
+                with self.lock:
+                    self.waiting = {**part, **self.waiting}
+                raise
+        return len(due)
+
+
+@wrong(says="None is not stored")
+class RemembersThatThereIsNothing(Strategy):
+    def cached(self, number):
+        entity = super().cached(number)
+        if entity is None:
+            with contextlib.suppress(Unavailable):
+                self.backend.set(self.key(number), "absent", self.ttl / 10)
+        return entity
+
+
+@wrong(says="Keep the load out of both `try`")
+class OneTryAroundAll(Strategy):
+    def cached(self, number):
+        try:
+            text = self.backend.get(self.key(number))
+            entity = None if text is None else self.unpack(text)
+            if entity is None:
+                entity = self.source.load(number)
+                if entity is not None:
+                    with self.lock:
+                        if number not in self.waiting:
+                            self.set(number, self.pack(entity))
+        except Unavailable:
+            entity = self.source.load(number)
+        return entity
+
+
+@wrong(says="was gone between two looks at it")
+class LooksTwiceWithoutTheLock(Strategy):
+    def read(self, number):
+        if number in self.waiting:
+            return self.waiting[number]
+        return self.cached(number)
+
+
+@wrong(says="is one step: do both under the lock")
+class LetsGoWithoutTheLock(Strategy):
+    def let_go(self, part):
+        for number, entity in part.items():
+            if self.waiting[number] is entity:
+                del self.waiting[number]

@@ -183,3 +183,12 @@ class SavesAgainAfterATimeout(Strategy):
         except BaseException:
             self.drop(number)
             raise
+
+
+@wrong(says="the write stands, so return")
+class DeletesWhereItCannotSet(Strategy):
+    def keep(self, number, text):
+        try:
+            self.backend.set(self.key(number), text, self.ttl)
+        except Unavailable:
+            self.drop(number)

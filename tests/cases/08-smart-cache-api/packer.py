@@ -284,3 +284,71 @@ def packs_bytes(cls):
 @wrong(says="expected two functions")
 def packs_only(cls):
     return made(cls, shape(cls))[0]
+
+
+def with_inner_names_left_out(kind, top=True):
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind).items()
+        inside = [f"{name}: {with_inner_names_left_out(each, False)}" for name, each in hints]
+        return f"{kind.__name__ if top else ''}({', '.join(inside)})"
+    origin = typing.get_origin(kind) or kind
+    inside = [with_inner_names_left_out(each, False) for each in typing.get_args(kind)]
+    return f"{getattr(origin, '__name__', origin)}[{', '.join(inside)}]"
+
+
+@wrong(says="of a class with the same fields")
+def names_the_outer_class_alone(cls):
+    return made(cls, with_inner_names_left_out(cls))
+
+
+def with_each_type_once(kind):
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind).items()
+        inside = [f"{name}: {with_each_type_once(each)}" for name, each in hints]
+        return f"{kind.__name__}({', '.join(inside)})"
+    origin = typing.get_origin(kind) or kind
+    inside = {with_each_type_once(each): None for each in typing.get_args(kind)}
+    inside.pop("Ellipsis[]", None)
+    return f"{getattr(origin, '__name__', origin)}[{', '.join(inside)}]"
+
+
+@wrong(says="turned into `ids: tuple[int, int]`")
+def takes_a_pair_for_a_tuple_of_any_length(cls):
+    return made(cls, with_each_type_once(cls))
+
+
+def build_inside(kind, data):
+    """Looks at the types of the fields, and not at what is inside a list or a tuple."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list and type(data) is list and args[0] in (int, str):
+        return data
+    if dataclasses.is_dataclass(kind) and type(data) is dict:
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: build_inside(hints[name], data[name]) for name in hints})
+    return build(kind, data)
+
+
+@wrong(says="within the field `ids: list[int]`")
+def checks_no_types_inside_a_list(cls):
+    return by_hand(cls, build=build_inside)
+
+
+def build_inner_classes_as_they_are(kind, data, top=True):
+    args = [each for each in typing.get_args(kind) if dataclasses.is_dataclass(each)]
+    inner = args[0] if args else kind
+    if dataclasses.is_dataclass(inner) and type(data) is dict and not top:
+        hints = typing.get_type_hints(inner)
+        simple = all(each in (int, str) for each in hints.values())
+        return inner(**data) if simple and set(data) == set(hints) else build(kind, data)
+    if dataclasses.is_dataclass(kind) and type(data) is dict:
+        hints = typing.get_type_hints(kind)
+        if set(data) != set(hints):
+            raise ValueError(kind)
+        fields = {n: build_inner_classes_as_they_are(hints[n], data[n], False) for n in hints}
+        return kind(**fields)
+    return build(kind, data)
+
+
+@wrong(says="within the field `by: Author | None`")
+def checks_no_types_inside_a_class(cls):
+    return by_hand(cls, build=build_inner_classes_as_they_are)

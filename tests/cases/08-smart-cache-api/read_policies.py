@@ -476,3 +476,46 @@ def nothing_where_there_is_no_toml(text):
         return read(text)
     except tomllib.TOMLDecodeError:
         return {}
+
+
+@wrong(says="with nothing before, between or after")
+def leaves_the_number_to_int(text):
+    def read_time(value):
+        if type(value) is not str:
+            return seconds(value)
+        for unit in UNITS:
+            number = value.removesuffix(unit)
+            if number != value and number == number.strip():
+                try:
+                    return float(int(number) * UNITS[unit]) if not number.startswith("-") else None
+                except ValueError:
+                    pass
+        return None
+
+    readers = {"ttl": lambda value: read_time(value) or None, "negative_ttl": read_time}
+    return read(text, readers={**READERS, **readers})
+
+
+@wrong(says="with nothing before, between or after")
+def strips_what_it_reads(text):
+    def read_time(value):
+        return seconds(value.strip(" ") if type(value) is str else value)
+
+    readers = {"ttl": lambda value: read_time(value) or None, "negative_ttl": read_time}
+    return read(text, readers={**READERS, **readers})
+
+
+@wrong(says="is no mistake of this file")
+def tells_a_mistake_of_the_defaults_for_each_entity_too(text):
+    found = tomllib.loads(text).get("defaults", {})
+
+    def merged(own_options, defaults, own):
+        said = found.get("backends") if isinstance(found, dict) else None
+        listed = {"backends": said} if is_list_of_texts(said) else {}
+        return copy.deepcopy({**own_options, **defaults, **listed, **own})
+
+    return read(text, merged=merged)
+
+
+def is_list_of_texts(value):
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)

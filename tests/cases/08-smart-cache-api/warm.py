@@ -298,3 +298,11 @@ def counts_what_it_asked_for(cache, source, ids, batch, most):
         return found
 
     return asked, warming(cache, source, ids, batch, most, load=load)[1]
+
+
+@wrong(says="Whatever `load_many` returns is stored, None as well")
+def stores_no_none(cache, source, ids, batch, most):
+    def kept(found):
+        return {number: value for number, value in found.items() if value is not None}
+
+    return warming(cache, source, ids, batch, most, kept=kept)
