@@ -184,6 +184,11 @@ class Hub(Generic[C]):
         }
         return pd.DataFrame.from_dict(rows, orient="index").drop(columns="name", errors="ignore")
 
+    def planned(self, on_start: bool) -> list[Entities[C, Any, Any]]:
+        """The entities that policies name files of; only those to be warmed at the start, if so."""
+        plans = [(each, each.policy.warm) for each in self]
+        return [each for each, plan in plans if plan and plan.keys and plan.on_start >= on_start]
+
     def stats(self) -> dict[str, Stats]:
         """What was counted until now, by the tiers that values are kept in."""
         return {"+".join(names): cache.stats() for names, cache in self._caches.items()}
@@ -262,9 +267,13 @@ class SmartCache(Hub[Cache]):
 
     _kind = Cache
 
-    def warm(self) -> dict[str, Warmed]:
-        """Load the entities that policies name files of, one name after the other."""
-        return {each.name: each.warm() for each in self if each.planned}
+    def warm(self, *, on_start: bool = False) -> dict[str, Warmed]:
+        """Load the entities that policies name files of, one name after the other.
+
+        Args:
+            on_start: Only those whose policy says that this is done when the application starts.
+        """
+        return {each.name: each.warm() for each in self.planned(on_start)}
 
     def clear(self) -> None:
         """Drop everything."""
@@ -288,9 +297,9 @@ class AsyncSmartCache(Hub[AsyncCache]):
 
     _kind = AsyncCache
 
-    async def warm(self) -> dict[str, Warmed]:
-        """Load the entities that policies name files of, one name after the other."""
-        return {each.name: await each.warm() for each in self if each.planned}
+    async def warm(self, *, on_start: bool = False) -> dict[str, Warmed]:
+        """As in `SmartCache`, awaited."""
+        return {each.name: await each.warm() for each in self.planned(on_start)}
 
     async def clear(self) -> None:
         """Drop everything."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-START, DATA = "00-start-here", "01-data-structures"
+START, DATA, WRITTEN = "00-start-here", "01-data-structures", "08-smart-cache-api"
 ANSWER = "greet"
 NEVER_EXPIRES = """\
 def greet(r, name):
@@ -353,6 +353,28 @@ def test_points_given_by_hand_are_kept(start: Class) -> None:
         gradebook.find_grade("check-greet", START, START, "ada").manual_score = 1.5
         gradebook.db.commit()
     assert start.grade()["ada"].points == {ANSWER: 1.5}
+
+
+def test_a_written_answer_waits_for_a_grade_by_hand(tmp_path: Path) -> None:
+    course = Class(WRITTEN, tmp_path)
+    course.hand_in("ada", course.notebook({"design": "Comments: an entity is ..."}))
+    course.hand_in("bob", course.notebook({}))
+    found = course.grade()
+    assert "design" not in (found["ada"].points or {})
+    assert "design is to be graded by hand" in " ".join(found["ada"].remarks)
+    assert (found["bob"].points or {})["design"] == 0  # untouched
+    assert "by hand" not in " ".join(found["bob"].remarks)
+    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}", COURSE_ID) as gradebook:
+        written = gradebook.find_grade("design", WRITTEN, WRITTEN, "ada")
+        written.manual_score, written.needs_manual_grade = 2.5, False
+        gradebook.db.commit()
+    again = course.grade()["ada"]
+    assert (again.points or {})["design"] == 2.5
+    assert again.remarks == ()
+    grade.write_csv([again], WRITTEN, tmp_path / "grades.csv")
+    with (tmp_path / "grades.csv").open(encoding="utf-8") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["design"], row["points"], row["out of"]) == ("2.5", "2.5", "40.0")
 
 
 def test_there_must_be_submissions(tmp_path: Path) -> None:

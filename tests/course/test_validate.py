@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +108,20 @@ def test_a_fault_in_the_exercises(solution: NotebookNode, fault: Fault, sentence
     assert list(validate.exercise_problems(OUTLINE, solution)) == []
     fault(solution)
     _assert_found(sentence, validate.exercise_problems(OUTLINE, solution))
+
+
+def test_an_answer_that_is_graded_by_hand_has_its_cell(solution: NotebookNode) -> None:
+    outline = dataclasses.replace(OUTLINE, by_hand={"essay": 2.0})
+    _assert_found(
+        "no cell with the grade_id 'essay'", validate.exercise_problems(outline, solution)
+    )
+    about = {"grade": True, "solution": True, "locked": False, "points": 2.0, "task": False}
+    written = v4.new_markdown_cell("One way to put it.")
+    written.metadata["nbgrader"] = about | {"grade_id": "essay", "schema_version": 3}
+    solution.cells.append(written)
+    assert list(validate.exercise_problems(outline, solution)) == []
+    written.metadata["nbgrader"]["points"] = 3.0
+    _assert_found("no markdown cell for an answer", validate.exercise_problems(outline, solution))
 
 
 @pytest.mark.parametrize(

@@ -395,11 +395,6 @@ class Entities(Generic[C, K, V]):
         return parts + [lists.key(id) for lists in self.lists.values()]
 
     @property
-    def planned(self) -> bool:
-        """Whether the policy names a file with ids to warm."""
-        return self.policy.warm is not None and self.policy.warm.keys is not None
-
-    @property
     def engine(self) -> Engine:
         """Where they are kept."""
         engine: Engine = self.strategy._engine
