@@ -340,7 +340,10 @@ def _points(student: str, lesson: str, course: Path) -> dict[str, float]:
         found = {
             grade.name.removeprefix("check-"): float(grade.score)
             for grade in grades
-            if not grade.needs_manual_grade or grade.name not in outline.by_hand
+            if grade.name not in outline.by_hand
+            # An answer that nobody touched has 0 by itself. (needs_manual_grade is set anew each
+            # time that it is graded again.)
+            or (grade.manual_score, grade.auto_score) != (None, None)
         }
     return {name: found[name] for name in (*outline.exercises, *outline.by_hand) if name in found}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds after which something that should have happened counts as not happening."""
 
 PATIENT = Limits(heartbeat=3 * DEADLINE)
