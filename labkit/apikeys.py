@@ -7,7 +7,7 @@ import hmac
 import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, cast, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,11 +99,44 @@ class Keyring:
 
     def shown(self, connection: HTTPConnection) -> ApiKey | None:
         """The valid key that a request shows, or None."""
-        secret = shown_secret(connection)
+        secret = _shown(connection)
         return None if secret is None else self.find(secret)
 
+    def refusal(self, connection: HTTPConnection, scope: Scope, realm: str) -> Refusal | None:
+        """Why a request may not do what needs a scope; None: it may, or there are no keys.
 
-def shown_secret(connection: HTTPConnection) -> str | None:
+        Args:
+            connection: The request.
+            scope: The scope.
+            realm: What the service is called.
+        """
+        if not self:
+            return None
+        key, challenge = self.shown(connection), f'Bearer realm="{realm}"'
+        if key is None:
+            why = "The request shows no API key."
+            if _shown(connection) is not None:
+                why = "The API key is not known."
+                challenge += ', error="invalid_token"'
+            detail = f"{why} Send one as `Authorization: Bearer SECRET` or `X-API-Key: SECRET`."
+            return Refusal(401, "unauthorized", detail, {"WWW-Authenticate": challenge})
+        if key.allows(scope):
+            return None
+        detail = f"The API key {key.name!r} has the scope {key.scope}; this needs {scope}."
+        challenge += f', error="insufficient_scope", scope="{scope}"'
+        return Refusal(403, "forbidden", detail, {"WWW-Authenticate": challenge})
+
+
+class Refusal(NamedTuple):
+    """Why a request is refused: the arguments of a `labkit.problems.Problem`."""
+
+    status: int
+    kind: str
+    detail: str
+    headers: dict[str, str]
+
+
+def _shown(connection: HTTPConnection) -> str | None:
     """The secret that a request shows, as `Authorization: Bearer SECRET` or `X-API-Key: SECRET`."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():

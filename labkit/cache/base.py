@@ -7,6 +7,7 @@ import re
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from labkit.cache.backends.base import name_of
 from labkit.cache.backends.memory import MemoryTier
 from labkit.cache.background import Background
 from labkit.cache.batches import load_many
@@ -148,9 +149,7 @@ class BaseCache:
         return self._engine.stats()
 
     def __repr__(self) -> str:
-        tiers = [] if self._engine.memory is None else ["memory"]
-        tiers += [guard.name for guard in self._engine.stores]
-        return f"<{type(self).__name__} {self.namespace!r}: {', '.join(tiers)}>"
+        return f"<{type(self).__name__} {self.namespace!r}: {', '.join(self._engine.tiers)}>"
 
     def _opened(self, tiers: Sequence[Any]) -> dict[str, Any]:
         stores: dict[str, Any] = {}
@@ -162,7 +161,7 @@ class BaseCache:
                     f"{tier!r} is asynchronous; use an AsyncCache, or give the tier a client of "
                     "labkit.connect()"
                 )
-            name = getattr(tier, "name", None) or type(tier).__name__.removesuffix("Tier").lower()
+            name = name_of(tier)
             while name in stores:
                 name += "+"
             stores[name] = store

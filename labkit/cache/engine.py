@@ -163,6 +163,12 @@ class Engine:
         self.listening = False
         _engines.add(self)
 
+    @property
+    def tiers(self) -> list[str]:
+        """The names of the tiers, nearest first."""
+        memory = [] if self.memory is None else ["memory"]
+        return [*memory, *(guard.name for guard in self.stores)]
+
     def counters_for(self, name: str) -> Counters:
         """The counters of a function."""
         return self.counters.setdefault(name, Counters(name, [g.name for g in self.stores]))

@@ -189,12 +189,8 @@ def _where(cache: Any, key: str) -> tuple[Engine, Options]:
 def _owner(hub: Hub[Any], key: str) -> Any:
     """The strategy that keeps what stands under a key; None where it is nobody's."""
     name = key.partition(":")[0]
-    for entities in hub:
-        parts: list[Any] = [*entities.lists.values(), *entities._parts.values()]
-        for strategy in (entities.strategy, *(part._strategy for part in parts)):
-            if strategy.name == name:
-                return strategy
-    return None
+    kept = (strategy for entities in hub for strategy in entities.strategies)
+    return next((strategy for strategy in kept if strategy.name == name), None)
 
 
 def _look(engine: Engine, options: Options, key: str, preview: bool) -> Steps[Looked]:

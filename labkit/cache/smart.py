@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from labkit.cache.aio import AsyncCache
+from labkit.cache.backends.base import name_of
 from labkit.cache.backends.memory import MemoryTier
 from labkit.cache.base import BaseCache
 from labkit.cache.cache import Cache
@@ -184,7 +185,7 @@ class Hub(Generic[C]):
         }
         return pd.DataFrame.from_dict(rows, orient="index").drop(columns="name", errors="ignore")
 
-    def planned(self, on_start: bool) -> list[Entities[C, Any, Any]]:
+    def _planned(self, on_start: bool) -> list[Entities[C, Any, Any]]:
         """The entities that policies name files of; only those to be warmed at the start, if so."""
         plans = [(each, each.policy.warm) for each in self]
         return [each for each, plan in plans if plan and plan.keys and plan.on_start >= on_start]
@@ -212,7 +213,7 @@ class Hub(Generic[C]):
         for name in reached.whole:
             others = self.graph.by_name[name]
             self.sessions.forget(name)
-            old.add(others.engine, tags=others.tags)
+            old.add(others.engine, tags=[each.name for each in others.strategies])
         for each, owners in lists:
             if owners is None:
                 old.add(each.engine, tags=[each.name])
@@ -273,7 +274,7 @@ class SmartCache(Hub[Cache]):
         Args:
             on_start: Only those whose policy says that this is done when the application starts.
         """
-        return {each.name: each.warm() for each in self.planned(on_start)}
+        return {each.name: each.warm() for each in self._planned(on_start)}
 
     def clear(self) -> None:
         """Drop everything."""
@@ -299,7 +300,7 @@ class AsyncSmartCache(Hub[AsyncCache]):
 
     async def warm(self, *, on_start: bool = False) -> dict[str, Warmed]:
         """As in `SmartCache`, awaited."""
-        return {each.name: await each.warm() for each in self.planned(on_start)}
+        return {each.name: await each.warm() for each in self._planned(on_start)}
 
     async def clear(self) -> None:
         """Drop everything."""
@@ -342,9 +343,11 @@ def _named(tiers: Any) -> dict[str, Any]:
         return dict(tiers)
     found: dict[str, Any] = {}
     for tier in tiers:
-        name = getattr(tier, "name", None) or type(tier).__name__.removesuffix("Tier").lower()
+        name = name_of(tier)
         if name in found:
-            raise ValueError(f"two tiers are called {name!r}; pass them by names of your own: {{}}")
+            raise ValueError(
+                f"two tiers are called {name!r}; pass a mapping with names of your own"
+            )
         found[name] = tier
     return found
 

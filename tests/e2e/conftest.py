@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -219,6 +219,28 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+PHONE: Any = {"width": 360, "height": 720}
+
+
+@contextmanager
+def silent_page(browser: Browser, scheme: Any, viewport: Any = PHONE) -> Iterator[Page]:
+    """A page, light or dark, whose console stays silent."""
+    said: list[str] = []
+    context = browser.new_context(color_scheme=scheme, viewport=viewport)
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    context.close()
+    assert said == []
+
+
+def is_narrow(page: Page) -> bool:
+    """Whether nothing of a page sticks out to the side."""
+    fits: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    return fits
 
 
 def open_notebook(page: Page, url: str) -> None:

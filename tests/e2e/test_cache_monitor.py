@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
@@ -12,6 +12,7 @@ from labkit import LocalServer
 from labkit.cache import Cache
 from labkit.cache.monitor import Reporter
 from labkit.server import find_server
+from tests.e2e.conftest import DEADLINE, PHONE, is_narrow, silent_page
 from tests.site.served import command, told
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(find_server() is None, reason="needs a real server")
 
+WIDE = {"width": 1280, "height": 900}
 SCRIPT = "<img src=x onerror=\"document.title='broken into'\">"
 
 
@@ -40,22 +42,8 @@ def url(server: LocalServer) -> Iterator[str]:
 @pytest.fixture(params=["light", "dark"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     """A page whose console stays silent."""
-    said: list[str] = []
-    viewport: Any = {"width": 360, "height": 720}
-    if request.param == "light":
-        viewport = {"width": 1280, "height": 900}
-    context = browser.new_context(color_scheme=request.param, viewport=viewport)
-    page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    yield page
-    context.close()
-    assert said == []
-
-
-def is_narrow(page: Page) -> bool:
-    fits: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    return fits
+    with silent_page(browser, request.param, WIDE if request.param == "light" else PHONE) as page:
+        yield page
 
 
 def test_numbers_are_there_and_change_by_themselves(page: Page, url: str) -> None:
@@ -112,7 +100,9 @@ def test_redis_may_go_away_and_come_back(page: Page, browser: Browser) -> None:
         page.goto(told(process)[1])
         expect(page.get_by_role("status")).to_have_text("No process reports as cache.")
         server.kill()
-        expect(page.get_by_role("status")).to_contain_text("did not answer")
+        # A client tries several times before it gives up.
+        away = expect(page.get_by_role("status"))
+        away.to_contain_text("did not answer", timeout=1000 * DEADLINE)
         server.start()
         with server.client() as client, Reporter(Cache(), client, every="100ms"):
             expect(page.get_by_role("status")).to_have_text("Live: 1 process.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.conftest import is_narrow, silent_page
 from tests.site.served import command, told
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-PHONE = {"width": 360, "height": 720}
 SCRIPT = "<script>document.title = 'broken into'</script>"
 
 
@@ -28,19 +28,8 @@ def url() -> Iterator[str]:
 @pytest.fixture(params=["light", "dark"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     """A page whose console stays silent."""
-    said: list[str] = []
-    context = browser.new_context(color_scheme=request.param, viewport=PHONE)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    yield page
-    context.close()
-    assert said == []
-
-
-def is_narrow(page: Page) -> bool:
-    fits: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    return fits
+    with silent_page(browser, request.param) as page:
+        yield page
 
 
 def test_a_reader_comments_replies_and_votes_and_an_editor_moderates(page: Page, url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from labkit.apikeys import KEYS_VARIABLE, Keyring, shown_secret
+from labkit.apikeys import KEYS_VARIABLE, Keyring
 from labkit.cache.admin.problems import Problem
 from labkit.serving import is_loopback
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from labkit.apikeys import ApiKey, Scope
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-_CHALLENGE = 'Bearer realm="cache"'
 
 
 class Access:
@@ -48,24 +47,9 @@ class Access:
         if not self.keyring:
             _check_local(connection)
             return
-        key = self.keyring.shown(connection)
-        if key is None:
-            unknown = shown_secret(connection) is not None
-            raise Problem(
-                401,
-                "unauthorized",
-                ("The API key is not known. " if unknown else "The request shows no API key. ")
-                + "Send one as `Authorization: Bearer SECRET` or `X-API-Key: SECRET`.",
-                {"WWW-Authenticate": _CHALLENGE + (', error="invalid_token"' if unknown else "")},
-            )
-        if not key.allows(scope):
-            challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-            raise Problem(
-                403,
-                "forbidden",
-                f"The API key {key.name!r} has the scope {key.scope}; this needs {scope}.",
-                {"WWW-Authenticate": challenge},
-            )
+        refusal = self.keyring.refusal(connection, scope, "cache")
+        if refusal is not None:
+            raise Problem(*refusal)
 
 
 def _check_local(connection: HTTPConnection) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from labkit.cache.aio import AsyncCache
-from labkit.cache.keyfiles import keys_in
 from labkit.cache.looking import cache_of, look
 from labkit.cache.monitor.reports import caches_of
 from labkit.cache.smart import AsyncSmartCache, Hub
@@ -140,7 +139,7 @@ class Desk:
         return {
             "name": entities.name,
             "strategy": entities.policy.strategy,
-            "tiers": tiers_of(entities.engine),
+            "tiers": entities.engine.tiers,
             "ttl": entities.policy.ttl,
             "reads": sum(counts.hits.values()) + counts.misses + counts.waits,
             **{
@@ -178,9 +177,9 @@ class Desk:
         return {
             "name": entities.name,
             "policy": msgspec.to_builtins(entities.policy),
-            "tiers": tiers_of(entities.engine),
+            "tiers": entities.engine.tiers,
             "relations": list(entities.relations),
-            "parts": [part.name for part in entities._parts.values()],
+            "parts": [part.name for part in entities.parts.values()],
             "counts": msgspec.to_builtins(counts),
             "keys": keys,
             "advice": advice,
@@ -282,6 +281,8 @@ class _Ids:
             except StopIteration:
                 self.exhausted = True
                 return
+            except (TypeError, ValueError) as error:
+                raise Refused(f"{error}.") from error
             except OSError as error:
                 raise Refused(f"The file of ids cannot be read: {error.strerror}.") from error
             yield one
@@ -292,14 +293,10 @@ def _asked(entities: Entities[Any, Any, Any], what: Warming) -> Iterable[Any]:
     """The ids that a request names, else those of the file that the policy names."""
     if what.ids is not None:
         return [id_of(entities, each) for each in what.ids]
-    planned = entities.policy.warm
-    if planned is None or planned.keys is None:
-        raise Refused(
-            f"The policy of {entities.name} names no file with ids; send ids, or give it a warm "
-            "with keys."
-        )
-    lines = keys_in(planned.keys)
-    return (id_of(entities, line) for line in lines)
+    try:
+        return entities.planned_ids()
+    except ValueError as error:
+        raise Refused(f"{error}.") from error
 
 
 def id_of(entities: Entities[Any, Any, Any], given: Any) -> Any:
@@ -318,12 +315,6 @@ def id_of(entities: Entities[Any, Any, Any], given: Any) -> Any:
         raise Refused(f"{error}.") from error
     many = f"a list of {len(fields)}: {', '.join(fields)}" if len(fields) > 1 else fields[0]
     raise Refused(f"The id of {entities.name} is {given!r}; expected {many}.")
-
-
-def tiers_of(engine: Engine) -> list[str]:
-    """The names of the tiers, nearest first."""
-    memory = ["memory"] if engine.memory is not None else []
-    return [*memory, *(guard.name for guard in engine.stores)]
 
 
 def _keys(entities: Entities[Any, Any, Any]) -> int | None:

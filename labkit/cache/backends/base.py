@@ -186,6 +186,11 @@ class Tier(Protocol):
         """A store for the values of one namespace."""
 
 
+def name_of(tier: Any) -> str:
+    """What statistics call a tier: its own `name`, or that of its class."""
+    return getattr(tier, "name", None) or type(tier).__name__.removesuffix("Tier").lower()
+
+
 class Listener(Protocol):
     """What a cache is told about changes that others make; called from any thread."""
 

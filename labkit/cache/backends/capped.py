@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from labkit.cache.backends.base import name_of
 from labkit.cache.options import seconds
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class CappedTier:
             raise ValueError("ttl is None, which caps nothing; expected a time such as '1h'")
         self._tier = tier
         self._most = most
-        self.name = getattr(tier, "name", None) or type(tier).__name__.removesuffix("Tier").lower()
+        self.name = name_of(tier)
         self.asynchronous = getattr(tier, "asynchronous", False)
 
     def open(self, namespace: str) -> Any:

@@ -17,7 +17,7 @@ from labkit.cache.keyfiles import keys_in
 from labkit.cache.policies import Observed, advise
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 
     from labkit.cache.aio import AsyncCache
     from labkit.cache.base import BaseCache
@@ -55,6 +55,7 @@ class Entities(Generic[C, K, V]):
         strategy: What carries the policy out.
         relations: How they belong to others, by name.
         lists: Of the relations whose ids are looked up, the lists.
+        parts: Their parts, by the classes of those.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Entities(Generic[C, K, V]):
             if is_list(relation)
         }
         part = policy.but(strategy="read-through", queue=None)
-        self._parts: dict[type, Parts[C, K, Any]] = {
+        self.parts: dict[type, Parts[C, K, Any]] = {
             each: Parts(self, each, lambda source, kind: self._strategy(part, source, kind))
             for each in parts
         }
@@ -167,13 +168,13 @@ class Entities(Generic[C, K, V]):
         Raises:
             LookupError: It was not.
         """
-        if type not in self._parts:
-            declared = ", ".join(each.__name__ for each in self._parts) or "none is"
+        if type not in self.parts:
+            declared = ", ".join(each.__name__ for each in self.parts) or "none is"
             raise LookupError(
                 f"{type.__name__} is not declared as a part of {self.name} ({declared}); pass it "
                 "in parts=, so that every process drops it when the entity changes"
             )
-        return self._parts[type]
+        return self.parts[type]
 
     # --- Writing
 
@@ -230,14 +231,23 @@ class Entities(Generic[C, K, V]):
         """
         planned = self.policy.warm
         if ids is None:
-            if planned is None or planned.keys is None:
-                raise ValueError(
-                    f"the policy of {self.name} names no file with ids to warm; pass ids, or give "
-                    "it a warm with keys"
-                )
-            ids = map(self.kind.id_from, keys_in(planned.keys))
+            ids = self.planned_ids()
         usual = {} if planned is None else {"rate": planned.rate, "batch": planned.batch}
         return self.strategy.warm(ids, **usual | how)
+
+    def planned_ids(self) -> Iterator[K]:
+        """The ids in the file that the policy names.
+
+        Raises:
+            ValueError: It names none; or, as they are read, a line is no id.
+        """
+        planned = self.policy.warm
+        if planned is None or planned.keys is None:
+            raise ValueError(
+                f"the policy of {self.name} names no file with ids to warm; pass ids, or give it a "
+                "warm with keys"
+            )
+        return map(self.kind.id_from, keys_in(planned.keys))
 
     def advise(
         self,
@@ -391,7 +401,7 @@ class Entities(Generic[C, K, V]):
 
     def keys(self, id: K) -> list[str]:
         """What stands in the cache for what belongs to an entity: its parts, and its own lists."""
-        parts = [part.key(id) for part in self._parts.values()]
+        parts = [part.key(id) for part in self.parts.values()]
         return parts + [lists.key(id) for lists in self.lists.values()]
 
     @property
@@ -401,7 +411,7 @@ class Entities(Generic[C, K, V]):
         return engine
 
     @property
-    def tags(self) -> list[str]:
-        """The tags of all entities of this name, of their parts, and of their lists."""
-        parts = [part.name for part in self._parts.values()]
-        return [self.name, *parts, *(lists.name for lists in self.lists.values())]
+    def strategies(self) -> list[Any]:
+        """What keeps the entities, their parts and their lists; the name of each is a tag, too."""
+        others: list[Any] = [*self.parts.values(), *self.lists.values()]
+        return [self.strategy, *(each.strategy for each in others)]

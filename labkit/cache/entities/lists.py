@@ -34,30 +34,30 @@ class Lists:
     ) -> None:
         self.name = name
         source: FunctionSource[Any, tuple[Any, ...]] = FunctionSource(load_many=_whole(load))
-        self._strategy: Any = ReadThrough(
+        self.strategy: Any = ReadThrough(
             cache, source, name=name, type=tuple, tags=(name,), **keeping
         )
 
     @property
     def engine(self) -> Engine:
         """Where they are kept."""
-        engine: Engine = self._strategy._engine
+        engine: Engine = self.strategy._engine
         return engine
 
     def key(self, id: Any) -> str:
         """What stands for a list in the cache."""
-        key: str = self._strategy.key(id)
+        key: str = self.strategy.key(id)
         return key
 
     def get_many(self, ids: Sequence[Any]) -> Steps[dict[Any, tuple[Any, ...]]]:
         """The lists of ids; what is missing is looked up together."""
-        return (yield from self._strategy._get_many(list(ids)))  # type: ignore[no-any-return]
+        return (yield from self.strategy._get_many(list(ids)))  # type: ignore[no-any-return]
 
     def now(self, ids: Sequence[Any]) -> Steps[dict[Any, tuple[Any, ...]]]:
         """What they are where they come from; what a memory has may be a moment old."""
         if not ids:
             return {}
-        return (yield Ask(self._strategy._asked, "load_many", (list(ids),), {}))  # type: ignore[no-any-return]
+        return (yield Ask(self.strategy._asked, "load_many", (list(ids),), {}))  # type: ignore[no-any-return]
 
 
 def _whole(load: Callable[..., Any]) -> Callable[[list[Any]], Any]:

@@ -1,4 +1,4 @@
-"""Objects of SQLAlchemy's models as a cache keeps them: the values of their columns.
+"""Objects of SQLAlchemy's models as a cache keeps them, and what their models say of relations.
 
 What comes out of a cache is detached: it has no session, and loads nothing by itself. A session
 takes it in with `session.merge(value, load=False)`.
@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy import select
+from sqlalchemy.orm import RelationshipDirection, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
+from labkit.cache.entities.relations import Many, One
 from labkit.cache.entities.stamps import cut
+from labkit.cache.proof import prove
 from labkit.cache.serializers import MessagePack, Serializer, Undecodable, refusal
+from labkit.cache.sources.models import among, key_columns, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from labkit.cache.entities.relations import Relation
 
 
 def described(model: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
@@ -47,8 +55,6 @@ class ModelSerializer:
         Raises:
             Unserializable: A column was not loaded, or has a value that cannot be stored.
         """
-        from labkit.cache.proof import prove
-
         state = value._sa_instance_state
         if missing := [field for field in self._fields if field not in state.dict]:
             why = f"{', '.join(missing)} was not loaded; load all columns, or cache a part of them"
@@ -77,3 +83,51 @@ class ModelSerializer:
 
     def __repr__(self) -> str:
         return f"ModelSerializer({self._model.__name__})"
+
+
+def relations_of(
+    model: type, sessions: Callable[[], Session], *, shown: Collection[str] = ()
+) -> dict[str, Relation]:
+    """The relations of entities of a model, out of what its `relationship`s say.
+
+    Many-to-one becomes a `One` by its foreign key; one-to-many and many-to-many become a `Many`
+    whose lists are looked up, ordered by primary key.
+
+    Args:
+        model: The class. Entities of its relations are called as their classes are.
+        sessions: Opens a session.
+        shown: The names of the relationships whose other side shows this one.
+
+    Raises:
+        ValueError: There is no relationship of such a name, or a foreign key has several columns.
+    """
+    relationships = model.__mapper__.relationships  # type: ignore[attr-defined]
+    if unknown := sorted(set(shown) - set(relationships.keys())):
+        raise ValueError(
+            f"{model.__name__} has no relationship {unknown[0]!r}; expected some of "
+            f"{', '.join(relationships.keys())}"
+        )
+    return {each.key: _relation(each, sessions, each.key in shown) for each in relationships}
+
+
+def _relation(relationship: Any, sessions: Callable[[], Session], shown: bool) -> Relation:
+    own, other = relationship.parent, relationship.mapper
+    if len(relationship.local_remote_pairs) > 1 + (relationship.secondary is not None):
+        raise ValueError(f"{relationship} has a key of several columns; declare it by hand")
+    to = other.class_.__name__
+    if relationship.direction is RelationshipDirection.MANYTOONE:
+        field = own.get_property_by_column(relationship.local_remote_pairs[0][0]).key
+        return One(to=to, field=field, shown=shown)
+    owner, member = key_columns(own), key_columns(other)
+    attribute = getattr(own.class_, relationship.key)
+
+    def load(ids: list[Any]) -> dict[Any, list[Any]]:
+        pairs = select(*owner, *member).join(attribute).where(among(owner, ids)).order_by(*member)
+        found: dict[Any, list[Any]] = {}
+        with sessions() as session:
+            for row in session.execute(pairs):
+                key, one = key_of(row[: len(owner)]), key_of(row[len(owner) :])
+                found.setdefault(key, []).append(one)
+        return found
+
+    return Many(to=to, load=load, back=relationship.back_populates, shown=shown)

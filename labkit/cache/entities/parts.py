@@ -59,7 +59,7 @@ class Parts(Generic[C, K, P]):
                 f"{type.__name__} has the field {others[0]!r}, and {whole.name} has not; expected "
                 f"some of {', '.join(whole.kind.fields)}"
             )
-        self._strategy = strategy_of(_PartSource(whole.source, kind), kind)
+        self.strategy = strategy_of(_PartSource(whole.source, kind), kind)
 
     @overload
     def get(self: Parts[Cache, K, P], id: K) -> P | None: ...
@@ -67,7 +67,7 @@ class Parts(Generic[C, K, P]):
     def get(self: Parts[AsyncCache, K, P], id: K) -> Awaitable[P | None]: ...
     def get(self, id: K) -> Any:
         """The part of an entity; None where there is none."""
-        return self._strategy._run(self._get(id))
+        return self.strategy._run(self._get(id))
 
     @overload
     def get_many(self: Parts[Cache, K, P], ids: Iterable[K]) -> dict[K, P]: ...
@@ -75,11 +75,11 @@ class Parts(Generic[C, K, P]):
     def get_many(self: Parts[AsyncCache, K, P], ids: Iterable[K]) -> Awaitable[dict[K, P]]: ...
     def get_many(self, ids: Iterable[K]) -> Any:
         """The parts of entities, without those that are not there; loaded together."""
-        return self._strategy._run(self._get_many(list(dict.fromkeys(ids))))
+        return self.strategy._run(self._get_many(list(dict.fromkeys(ids))))
 
     def key(self, id: K) -> str:
         """What stands for a part in the cache."""
-        key: str = self._strategy.key(id)
+        key: str = self.strategy.key(id)
         return key
 
     def _get(self, id: K) -> Steps[P | None]:
@@ -92,7 +92,7 @@ class Parts(Generic[C, K, P]):
             key: part_of(self._kind, value) for key, value in whole.items() if value is not None
         }
         rest = [key for key in ids if key not in whole]
-        found |= yield from self._strategy._get_many(rest)
+        found |= yield from self.strategy._get_many(rest)
         return {key: found[key] for key in ids if key in found}
 
 

@@ -192,9 +192,9 @@ def rewritten(case: Case) -> Decision | None:
     """Whether a write stores its value, or drops the old one.
 
     To store it costs a write two round trips, to claim the key and to put the value. To drop the
-    old one costs a round trip and, where a read comes before the next write, a load. This weighs
-    them as Z. Mao, R. Iyer, S. Shenker and I. Stoica do, "Revisiting cache freshness for emerging
-    real-time applications", HotNets 2024.
+    old one costs a round trip and, where a read comes before the next write, a load. (Z. Mao,
+    R. Iyer, S. Shenker and I. Stoica ask the same in "Revisiting cache freshness for emerging
+    real-time applications", HotNets 2024.)
     """
     seen = case.observed
     figures = f"{_rates(case)}, so {_many(case.reads_per_write, 'read')} for each write"
@@ -364,10 +364,9 @@ def room(case: Case, policy: Policy) -> tuple[Policy, str] | None:
 def bound(case: Case, policy: Policy) -> tuple[Policy, str]:
     """How old what a reader gets may be, and what that rests on."""
     if case.exact(policy):
-        after = {
-            "write-through": "A change that goes past the cache shows after",
-            "write-behind": "A change that goes past the cache shows after",
-        }.get(policy.strategy, "A change past the cache, or a writer that dies, shows after")
+        after = "A change that goes past the cache shows after"
+        if policy.strategy not in ("write-through", "write-behind"):
+            after = "A change past the cache, or a writer that dies, shows after"
         return policy, (
             "What is read is never older than the last write, since the cache hears of writes. "
             f"{after} {_time(oldest(policy))} at the latest."

@@ -1,20 +1,16 @@
-"""A source of the objects of a model of SQLAlchemy, and the relations that the model declares."""
+"""A source of the objects of a model of SQLAlchemy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.orm import RelationshipDirection
-
-from labkit.cache.entities.relations import Many, One
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.orm import Mapper, Session
 
-    from labkit.cache.entities.relations import Relation
 
 V = TypeVar("V")
 
@@ -44,7 +40,7 @@ class ModelSource(Generic[V]):
         self._sessions = sessions
         self._model = model
         self._mapper: Mapper[Any] = model.__mapper__  # type: ignore[attr-defined]
-        self._key = _columns(self._mapper)
+        self._key = key_columns(self._mapper)
 
     def load(self, key: Any) -> V | None:
         """The object of a key; None: there is none."""
@@ -54,16 +50,16 @@ class ModelSource(Generic[V]):
     def load_many(self, keys: Sequence[Any]) -> dict[Any, V]:
         """The objects of keys, without those that are not there, with one query."""
         with self._sessions() as session:
-            found = session.scalars(select(self._model).where(_among(self._key, keys)))
-            return {_single(self._mapper.primary_key_from_instance(each)): each for each in found}
+            found = session.scalars(select(self._model).where(among(self._key, keys)))
+            return {key_of(self._mapper.primary_key_from_instance(each)): each for each in found}
 
     def load_fields(self, keys: Sequence[Any], fields: Sequence[str]) -> dict[Any, dict[str, Any]]:
         """Some columns of the objects of keys, by their names, with one query."""
         columns = [getattr(self._model, field) for field in fields]
         with self._sessions() as session:
-            rows = session.execute(select(*self._key, *columns).where(_among(self._key, keys)))
+            rows = session.execute(select(*self._key, *columns).where(among(self._key, keys)))
             own = len(self._key)
-            return {_single(row[:own]): dict(zip(fields, row[own:], strict=True)) for row in rows}
+            return {key_of(row[:own]): dict(zip(fields, row[own:], strict=True)) for row in rows}
 
     def save(self, key: Any, value: V) -> V:
         """Write an object, new or changed, and answer it as it stands then.
@@ -72,7 +68,7 @@ class ModelSource(Generic[V]):
             ValueError: It has another key.
             StaleDataError: Somebody has changed it meanwhile, where the model has versions.
         """
-        own = _single(self._mapper.primary_key_from_instance(value))
+        own = key_of(self._mapper.primary_key_from_instance(value))
         if own != key:
             raise ValueError(f"the key is {key!r}, and the object has {own!r}")
         with self._sessions() as session:
@@ -105,66 +101,19 @@ class ModelSource(Generic[V]):
         return {key: row[field] for key, row in self.load_fields(keys, [field]).items()}
 
 
-def relations_of(
-    model: type, sessions: Callable[[], Session], *, shown: Collection[str] = ()
-) -> dict[str, Relation]:
-    """The relations of entities of a model, out of what its `relationship`s say.
-
-    Many-to-one becomes a `One` by its foreign key; one-to-many and many-to-many become a `Many`
-    whose lists are looked up, ordered by primary key.
-
-    Args:
-        model: The class. Entities of its relations are called as their classes are.
-        sessions: Opens a session.
-        shown: The names of the relationships whose other side shows this one.
-
-    Raises:
-        ValueError: There is no relationship of such a name, or a foreign key has several columns.
-    """
-    relationships = model.__mapper__.relationships  # type: ignore[attr-defined]
-    if unknown := sorted(set(shown) - set(relationships.keys())):
-        raise ValueError(
-            f"{model.__name__} has no relationship {unknown[0]!r}; expected some of "
-            f"{', '.join(relationships.keys())}"
-        )
-    return {each.key: _relation(each, sessions, each.key in shown) for each in relationships}
-
-
-def _relation(relationship: Any, sessions: Callable[[], Session], shown: bool) -> Relation:
-    own, other = relationship.parent, relationship.mapper
-    if len(relationship.local_remote_pairs) > 1 + (relationship.secondary is not None):
-        raise ValueError(f"{relationship} has a key of several columns; declare it by hand")
-    to = other.class_.__name__
-    if relationship.direction is RelationshipDirection.MANYTOONE:
-        field = own.get_property_by_column(relationship.local_remote_pairs[0][0]).key
-        return One(to=to, field=field, shown=shown)
-    owner, member = _columns(own), _columns(other)
-    attribute = getattr(own.class_, relationship.key)
-
-    def load(ids: list[Any]) -> dict[Any, list[Any]]:
-        pairs = select(*owner, *member).join(attribute).where(_among(owner, ids)).order_by(*member)
-        found: dict[Any, list[Any]] = {}
-        with sessions() as session:
-            for row in session.execute(pairs):
-                key, one = _single(row[: len(owner)]), _single(row[len(owner) :])
-                found.setdefault(key, []).append(one)
-        return found
-
-    return Many(to=to, load=load, back=relationship.back_populates, shown=shown)
-
-
-def _columns(mapper: Mapper[Any]) -> list[Any]:
+def key_columns(mapper: Mapper[Any]) -> list[Any]:
     """The attributes of a primary key."""
     keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
     return [getattr(mapper.class_, key) for key in keys]
 
 
-def _among(columns: Sequence[Any], keys: Sequence[Any]) -> Any:
+def among(columns: Sequence[Any], keys: Sequence[Any]) -> Any:
+    """The condition that a row has one of these keys."""
     if len(columns) == 1:
         return columns[0].in_(list(keys))
     return tuple_(*columns).in_([tuple(key) for key in keys])
 
 
-def _single(key: Any) -> Any:
+def key_of(key: Any) -> Any:
     """A primary key as it is passed about: the value of its column, or a tuple of several."""
     return key[0] if len(key) == 1 else tuple(key)

@@ -134,7 +134,13 @@ def _saved_once(trial: Trial, db: _Database, number: int, article: Any) -> None:
 
 
 def _comes_out(
-    trial: Trial, error: BaseException, call: Callable[[], Any], source: str, why: str
+    trial: Trial,
+    error: BaseException,
+    call: Callable[[], Any],
+    source: str,
+    why: str,
+    *,
+    answer: str = "function",
 ) -> None:
     """Demand that an error comes out of a call of the answer.
 
@@ -144,6 +150,7 @@ def _comes_out(
         call: Calls the answer.
         source: What raised it, as the learner knows it.
         why: Why it has to reach the caller.
+        answer: What it is that the learner has written.
     """
     try:
         got = call()
@@ -152,7 +159,7 @@ def _comes_out(
             raise
     else:
         trial.fail(
-            f"{source} raised {type(error).__name__}, and your function returned {got!r:.80}: {why}"
+            f"{source} raised {type(error).__name__}, and your {answer} returned {got!r:.80}: {why}"
         )
 
 

@@ -17,6 +17,7 @@ from unittest import mock
 
 from labkit.cache import QueueFull, Unavailable
 from labkit.course.exercise import AnswerRaised, NotAttempted, PowerCut, _is_stub
+from labkit.course.lessons.lesson_07_write_strategies import _comes_out
 from labkit.course.lessons.lesson_08_smart_cache_api import outline
 
 if TYPE_CHECKING:
@@ -637,16 +638,7 @@ class _Stage:
             source: What raised it, as the learner knows it.
             why: Why it has to reach the caller.
         """
-        try:
-            got = call()
-        except AnswerRaised as raised:
-            if raised.__cause__ is not error:
-                raise
-        else:
-            self.trial.fail(
-                f"{source} raised {type(error).__name__}, and your method returned {got!r:.80}: "
-                f"{why}"
-            )
+        _comes_out(self.trial, error, call, source, why, answer="method")
 
     def asked(self, method: str) -> int:
         """How often a method was asked."""

@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from redis import exceptions
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
+from labkit import problems
 from labkit.leaderboard import errors
+from labkit.problems import MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import HTTPConnection
+    from starlette.responses import Response
     from starlette.types import Scope
 
-MEDIA_TYPE = "application/problem+json"
-
-
-class Problem(HTTPException):
-    """An error of this service.
-
-    Args:
-        status: The HTTP status.
-        kind: Its name, the end of the problem's `type`; empty for a plain HTTP error.
-        detail: What was wrong, what was expected, what to do.
-        headers: Headers that belong to the answer.
-        more: Further members of the problem.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        kind: str,
-        detail: str,
-        headers: Mapping[str, str] | None = None,
-        **more: Any,
-    ) -> None:
-        super().__init__(status, detail, headers)
-        self.kind = kind
-        self.more = more
+__all__ = ["MEDIA_TYPE", "PASSING", "Problem", "Unavailable", "install", "refusals", "respond"]
 
 
 class Unavailable(Problem):
@@ -110,21 +86,8 @@ def respond(
         headers: Headers of the response.
         more: Further members of the problem.
     """
-    phrase = HTTPStatus(status).phrase
-    problem = {
-        "type": f"urn:problem-type:leaderboard:{kind}" if kind else "about:blank",
-        "title": kind.replace("-", " ").capitalize() or phrase,
-        "status": status,
-        "detail": _writable(detail) or phrase,
-        "instance": (scope.get("raw_path") or b"").decode("latin-1"),
-        **more,
-    }
-    return Response(msgspec.json.encode(problem), status, headers, MEDIA_TYPE)
-
-
-def _writable(text: str) -> str:
-    """A text without signs that UTF-8 cannot write, which a client may have sent."""
-    return text.encode(errors="replace").decode()
+    instance = (scope.get("raw_path") or b"").decode("latin-1")
+    return problems.response("leaderboard", instance, status, kind, detail, headers, **more)
 
 
 def install(app: FastAPI) -> None:
@@ -146,17 +109,7 @@ async def _http_error(connection: HTTPConnection, error: Any) -> Response:
 
 
 async def _invalid(connection: HTTPConnection, error: Any) -> Response:
-    found = [
-        {
-            "in": str(each["loc"][0]),
-            "field": _writable(".".join(str(part) for part in each["loc"][1:])),
-            "detail": _writable(each["msg"]),
-        }
-        for each in error.errors()
-    ]
-    first = found[0]
-    place = f"{first['in']} {first['field']}".strip()
-    detail = f"{place}: {first['detail']}" + (" (and more)" if len(found) > 1 else "")
+    detail, found = problems.invalid(error)
     return respond(connection.scope, 422, "invalid-request", detail, errors=found)
 
 

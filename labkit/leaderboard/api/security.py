@@ -2,7 +2,7 @@
 
 from starlette.requests import HTTPConnection
 
-from labkit.apikeys import KEYS_VARIABLE, ApiKey, Keyring, Scope, shown_secret
+from labkit.apikeys import KEYS_VARIABLE, ApiKey, Keyring, Scope
 from labkit.leaderboard.api.problems import Problem
 
 __all__ = ["KEYS_VARIABLE", "ApiKey", "Keyring", "Requires", "Scope"]
@@ -23,26 +23,6 @@ class Requires:
     async def __call__(self, connection: HTTPConnection) -> None:
         """Let the request pass, or not."""
         keyring: Keyring = connection.app.state.service.keyring
-        if not keyring:
-            return
-        key = keyring.shown(connection)
-        challenge = 'Bearer realm="leaderboard"'
-        if key is None:
-            unknown = shown_secret(connection) is not None
-            raise Problem(
-                401,
-                "unauthorized",
-                ("The API key is not known. " if unknown else "The request shows no API key. ")
-                + "Send one as `Authorization: Bearer SECRET` or `X-API-Key: SECRET`.",
-                {"WWW-Authenticate": challenge + (', error="invalid_token"' if unknown else "")},
-            )
-        if not key.allows(self.scope):
-            raise Problem(
-                403,
-                "forbidden",
-                f"The API key {key.name!r} has the scope {key.scope}; this needs {self.scope}.",
-                {
-                    "WWW-Authenticate": f'{challenge}, error="insufficient_scope", '
-                    f'scope="{self.scope}"'
-                },
-            )
+        refusal = keyring.refusal(connection, self.scope, "leaderboard")
+        if refusal is not None:
+            raise Problem(*refusal)

@@ -394,7 +394,6 @@ def test_a_policy_says_what_is_warmed_and_how(
     assert plain.press.asked == [("article", (3, 1)), ("article", (99, 2))]
     at_start = plain.smart.warm(on_start=True)
     assert (bed.run(at_start) if bed.awaited else at_start) == {}
-    assert [each.name for each in plain.smart.planned(False)] == ["Article"]
     with pytest.raises(ValueError, match="the policy of Author names no file with ids to warm"):
         plain["Author"].warm()
     plain["Author"].warm([1, 2])

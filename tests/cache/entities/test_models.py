@@ -21,8 +21,9 @@ from sqlalchemy.orm import (
 from sqlalchemy.orm.exc import StaleDataError
 
 from labkit.cache import Unserializable
+from labkit.cache.entities.models import relations_of
 from labkit.cache.smart import SmartCache
-from labkit.cache.sources.models import ModelSource, relations_of
+from labkit.cache.sources.models import ModelSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
