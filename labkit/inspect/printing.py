@@ -130,9 +130,9 @@ def _numbered(reply: Reply, prefix: bytes) -> bytes:
     for number, at in enumerate(range(0, len(parts), step), start=1):
         line = b"%*d%s " % (width, number, _MARKS[kind]) + _tty(parts[at], deeper)
         if kind == "map":
-            value = parts[at + 1]
-            below = b"\n" + deeper if value.kind in ("array", "map") and value.value else b""
-            line = line[:-1] + b" => " + below + _tty(value, deeper)
+            value = _tty(parts[at + 1], deeper)
+            below = b"\n" + deeper if b"\n" in value[:-1] else b""  # of more than one line
+            line = line[:-1] + b" => " + below + value
         lines.append(line)
     return prefix.join(lines)
 
