@@ -71,14 +71,14 @@ def cli_process(server: LocalServer) -> Callable[..., dict[str, bytes]]:
     if CLI is None:
         pytest.skip("no redis-cli on this machine")
 
-    def run(*lines: str) -> dict[str, bytes]:
-        return {line: _endless(server, line) for line in lines}
+    def run(*lines: str, resp: int = 2) -> dict[str, bytes]:
+        return {line: _endless(server, line, resp) for line in lines}
 
     return run
 
 
-def _endless(server: LocalServer, line: str) -> bytes:
-    command = [CLI or "", "-u", server.url, "--no-auth-warning", "--no-raw"]
+def _endless(server: LocalServer, line: str, resp: int) -> bytes:
+    command = [CLI or "", "-u", server.url, "--no-auth-warning", "--no-raw", f"-{resp}"]
     with (
         server.client() as client,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,

@@ -133,14 +133,16 @@ def test_whatever_is_replied_is_printed_as_redis_cli_prints_it(
     assert b"".join(ours(server, form, resp, lines)) == theirs
 
 
+@pytest.mark.parametrize("resp", [2, 3])
 def test_what_follows_a_subscription_is_printed_as_it_comes(
-    server: LocalServer, cli_process: Callable[..., Any]
+    server: LocalServer, cli_process: Callable[..., Any], resp: Any
 ) -> None:
-    expected = cli_process("SUBSCRIBE news chat", 'PSUBSCRIBE "n*s"')
+    """In RESP3 it comes as pushes."""
+    expected = cli_process("SUBSCRIBE news chat", 'PSUBSCRIBE "n*s"', resp=resp)
     with server.client() as client, server.client() as other:
         for line, theirs in expected.items():
             printed: list[str] = []
-            with Session(client) as session:
+            with Session(client, resp=resp) as session:
                 for piece in session.lines(line, most=2):
                     printed.append(piece)
                     if len(printed) == 1 + line.count(" "):  # all of it is confirmed
