@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from labkit.server import LocalServer, find_server
 from tests.cache.conftest import Awaited
 from tests.cache.crowd import PATIENCE, until
 from tests.cache.dict_store import DictTier
+from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -229,54 +228,6 @@ def test_a_cache_that_is_closed_listens_no_more(caches: Caches) -> None:
 # --- The line is cut
 
 
-class Proxy:
-    """A way to a server, which can stop handing on what comes without a sign.
-
-    Attributes:
-        url: The server's address by this way.
-    """
-
-    def __init__(self, server: LocalServer) -> None:
-        self._target = ("127.0.0.1", server.port)
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.url = server.url.replace(f":{server.port}", f":{self._door.getsockname()[1]}")
-        self._open = threading.Event()
-        self._open.set()
-        self._sockets = [self._door]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def silence(self) -> None:
-        """Hand on nothing; who connects is let in, and hears nothing."""
-        self._open.clear()
-
-    def speak(self) -> None:
-        """Hand on everything again, also what came meanwhile."""
-        self._open.set()
-
-    def close(self) -> None:
-        self.speak()
-        for each in self._sockets:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._door.accept()
-                far = socket.create_connection(self._target)
-                self._sockets += [near, far]
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=self._hand_on, args=ends, daemon=True).start()
-
-    def _hand_on(self, near: socket.socket, far: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := near.recv(65536):
-                self._open.wait()
-                far.sendall(data)
-            far.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
 def server() -> Iterator[LocalServer]:
     with LocalServer() as server:
@@ -293,7 +244,7 @@ def far(server: LocalServer, awaited: bool) -> Iterator[Caches]:
 
 @pytest.fixture
 def proxy(server: LocalServer) -> Iterator[Proxy]:
-    proxy = Proxy(server)
+    proxy = Proxy(server.url)
     yield proxy
     proxy.close()
 
@@ -341,7 +292,7 @@ def test_nothing_stale_is_served_for_longer_than_its_bound_where_the_line_is_sil
 def test_what_is_put_while_the_line_is_silent_lives_for_the_bound_at_most(
     far: Caches, server: LocalServer
 ) -> None:
-    proxy = Proxy(server)
+    proxy = Proxy(server.url)
     reader = far.cache(proxy.url, staleness=STALENESS)
     tier_is_asked = reader.stats().total.hits["redis"]
     proxy.close()  # nobody is there any more

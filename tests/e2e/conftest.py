@@ -246,14 +246,16 @@ def is_narrow(page: Page) -> bool:
 def open_notebook(page: Page, url: str) -> None:
     """Open a notebook and wait until its kernel is there: before that, a run is forgotten."""
     page.goto(url)
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=DEADLINE * 1000)
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
     expect(page.locator(".jp-SpinnerContent")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser, of which is waited for as long as for everything else: the machine may be busy."""
     try:
         with chromium() as browser:
+            expect.set_options(timeout=DEADLINE * 1000)
             yield browser
     except LookupError as error:
         pytest.skip(str(error.args[0]))

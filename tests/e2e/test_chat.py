@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from labkit import LocalServer
 from labkit.chat import Room
 from labkit.server import find_server
+from tests.proxy import Proxy
 from tests.site.served import command, told
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ def server() -> Iterator[LocalServer]:
 def url(server: LocalServer) -> Iterator[str]:
     with command("--redis", server.url, service="chat") as process:
         yield told(process)[1]
+
+
+@pytest.fixture
+def way(url: str) -> Iterator[Proxy]:
+    """By which one of the two comes to the service."""
+    way = Proxy(url)
+    yield way
+    way.close()
 
 
 def enter(browser: Browser, url: str, name: str, **how: object) -> Page:
@@ -58,10 +67,12 @@ def without_times(lines: list[str]) -> list[str]:
 
 
 def test_two_windows_chat_and_nothing_is_missing(
-    browser: Browser, url: str, server: LocalServer
+    browser: Browser, url: str, way: Proxy, server: LocalServer
 ) -> None:
     ada = enter(browser, url, "ada")
-    bob = enter(browser, url, "bob", viewport={"width": 360, "height": 640}, color_scheme="dark")
+    bob = enter(
+        browser, way.url, "bob", viewport={"width": 360, "height": 640}, color_scheme="dark"
+    )
     for page in (ada, bob):
         expect(page.locator("#who li")).to_have_text(
             [
@@ -78,17 +89,16 @@ def test_two_windows_chat_and_nothing_is_missing(
     expect(ada.locator("#typing")).to_have_text("")
     assert bob.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
-    bob.context.set_offline(True)
+    way.cut()
     with server.client() as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # the service notices nothing
         for number in range(5):
             Room(client, "lobby").say("bot", f"missed {number}")
-    bob.evaluate("socket.close(4000)")
     expect(bob.locator("#state")).to_have_class("away")
     say(bob, "said while the line was broken")
     expect(bob.locator("#log .waiting")).to_contain_text("said while the line was broken")
     say(ada, "where is bob?")
-    bob.context.set_offline(False)
+    way.mend()
     expect(bob.locator("#state")).to_have_text("You are here as bob.")
     expect(bob.locator("#log .waiting")).to_have_count(0)
     expect(ada.locator("#log")).to_contain_text("said while the line was broken")

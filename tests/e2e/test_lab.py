@@ -119,13 +119,6 @@ def lesson(lab: Lab, browser: Browser, complaints: list[str]) -> Iterator[Notebo
     page.close()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def patience() -> Iterator[None]:
-    expect.set_options(timeout=DEADLINE * 1000)
-    yield
-    expect.set_options(timeout=None)
-
-
 def test_a_learner_solves_the_first_exercise(
     lab: Lab, lesson: Notebook, complaints: list[str]
 ) -> None:

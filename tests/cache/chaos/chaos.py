@@ -94,7 +94,7 @@ def outcome(
         truth.begin(list(TERMS), IDS)
         stack.callback(truth.close)
         through = {"all": range(scale.processes), "first": range(1), "": range(0)}[what.by]
-        ways = {number: Way(server) for number in through}
+        ways = {number: Way(server.url) for number in through}
         for way in ways.values():
             stack.callback(way.close)
         asked = []

@@ -15,8 +15,8 @@ from labkit.clock import fast_forward
 from labkit.server import LocalServer
 from tests.cache.chaos.signs import CLOCK_JUMPED, SOURCE_AWAY
 from tests.cache.chaos.terms import BUDGET
-from tests.cache.test_coherence import Proxy
 from tests.cache.test_faults import frozen
+from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
