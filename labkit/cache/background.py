@@ -1,10 +1,11 @@
-"""Who loads values anew while callers already have an answer: a few threads, or tasks."""
+"""Who does what nobody waits for: a few threads, or tasks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import contextvars
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from labkit.cache.steps import Steps
 
 _THREADS = 4
+_SHORTEST_REST = 0.01  # however often one would like to try again
 
 
 class Background:
@@ -24,12 +26,17 @@ class Background:
     Args:
         runner: Gets a function without parameters and calls it, now or later; None: threads of
             this object's own. It serves caches of threads only.
+
+    Attributes:
+        ending: Set when what rests is to end.
     """
 
     def __init__(self, runner: Callable[[Callable[[], object]], object] | None = None) -> None:
         self._runner = runner
         self._pool: ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._own: set[threading.Thread] = set()
+        self.ending = threading.Event()
 
     def start(self, steps: Callable[[], Steps[None]]) -> None:
         """Carry out an operation in a thread; nothing happens where the interpreter is ending."""
@@ -40,6 +47,20 @@ class Background:
             runner = self._pool.submit
         with contextlib.suppress(RuntimeError):
             runner(lambda: run(steps()))
+
+    def start_own(self, steps: Callable[[], Steps[None]]) -> None:
+        """Carry out an operation that mostly rests, in a thread of its own."""
+
+        def carry_out() -> None:
+            try:
+                run(steps())
+            finally:
+                self._own.discard(thread)
+
+        thread = threading.Thread(target=carry_out, name="labkit-cache-rests", daemon=True)
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending
+            thread.start()
+            self._own.add(thread)
 
     def start_task(self, steps: Callable[[], Steps[None]]) -> None:
         """Carry out an operation in a task of the running event loop."""
@@ -55,6 +76,14 @@ class Background:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
+        self.end()
+        for thread in list(self._own):
+            thread.join()
+        self.ending = threading.Event()
+
+    def end(self) -> None:
+        """Wake what rests, to end; wait for nothing."""
+        self.ending.set()
 
     async def close_tasks(self) -> None:
         """Cancel the tasks, and wait until they have ended."""
@@ -65,11 +94,15 @@ class Background:
                 task.cancel()
             await asyncio.wait(left, timeout=0.1)
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._own:
+            await asyncio.to_thread(self.close)
 
     def forget_parent(self) -> None:
         """Start anew in a forked process: the threads did not come along."""
         self._pool = None
         self._tasks.clear()
+        self._own.clear()
+        self.ending = threading.Event()
 
 
 class Aside:
@@ -88,6 +121,35 @@ class Aside:
     async def later(self) -> None:
         """Begin it in a task."""
         self._background.start_task(self._steps)
+
+
+class Beside(Aside):
+    """Begin an operation that mostly rests, and do not wait for it."""
+
+    __slots__ = ()
+
+    def now(self) -> None:
+        """Begin it in a thread of its own."""
+        self._background.start_own(self._steps)
+
+
+class Rest:
+    """Let time pass; the answer is False where the operation is to end."""
+
+    __slots__ = ("_background", "_seconds")
+
+    def __init__(self, background: Background, seconds: float) -> None:
+        self._background = background
+        self._seconds = seconds
+
+    def now(self) -> bool:
+        """Let it pass, unless the background is closed meanwhile."""
+        return not self._background.ending.wait(max(_SHORTEST_REST, self._seconds))
+
+    async def later(self) -> bool:
+        """Let it pass; a task is cancelled."""
+        await asyncio.sleep(max(_SHORTEST_REST, self._seconds))
+        return not self._background.ending.is_set()
 
 
 class EndAll:

@@ -34,18 +34,19 @@ from labkit.cache.backends.base import Busy, Claim, Found
 from labkit.cache.background import Aside, Background, EndAll
 from labkit.cache.errors import Unavailable
 from labkit.cache.flights import ABANDONED, LATE, Flights
-from labkit.cache.guard import AWAY, Guard, calls
+from labkit.cache.guard import AWAY, Guard
 from labkit.cache.invalidated import Invalidated
 from labkit.cache.listening import Ear
 from labkit.cache.options import Options
 from labkit.cache.origins import note
 from labkit.cache.products import Product, in_memory, made, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
-from labkit.cache.steps import Apart, Ask, Join, Load
+from labkit.cache.steps import Apart, Ask, Here, Join, Load
 from labkit.cache.tickets import Tickets
 from labkit.cache.turns import Turns
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Iterable, Mapping
 
     from labkit.cache.backends.memory import Entry, MemoryTier
@@ -122,6 +123,7 @@ class Engine:
 
     Attributes:
         counting: What is called with the key of every read, whoever counts; None: nobody does.
+        loop: The event loop of an `AsyncCache`, once it listens to changes.
     """
 
     def __init__(
@@ -142,7 +144,7 @@ class Engine:
         self.curves = curves
         self.counting = _counting(hot, curves)
         self._background = background
-        self.stores = [Guard(store, name, pause) for name, store in stores.items()]
+        self.stores = [Guard(store, name, pause, background) for name, store in stores.items()]
         self.staleness = staleness
         self.tickets = Tickets()
         self.flights = Flights()
@@ -155,6 +157,7 @@ class Engine:
         self._only = self.stores[0] if memory is None and len(self.stores) == 1 else None
         self._wants_ttl = memory is not None or len(self.stores) > 1
         self._feed: Any = None
+        self.loop: AbstractEventLoop | None = None
         self._listens = bool(
             (memory is not None or len(self.stores) > 1)
             and self.authority is not None
@@ -162,6 +165,8 @@ class Engine:
         )
         self.listening = False
         _engines.add(self)
+        # A cache that nobody closed takes along what rests; at the exit that is no matter.
+        weakref.finalize(self, background.end).atexit = False
 
     @property
     def tiers(self) -> list[str]:
@@ -612,7 +617,7 @@ class Engine:
                     ttls = [self._bounded(ttl) for ttl in ttls]
                 answer = yield from guard.ask("set_many", items, ttls, call.tags)
                 if answer is AWAY:
-                    guard.owe("delete", list(keep))
+                    yield from guard.owe("delete", list(keep))
                     whole = False
             self.drop_keys(list(tickets), but=set(tickets.values()))
             for key, ticket in tickets.items():
@@ -663,12 +668,7 @@ class Engine:
         """Tell the stores of an invalidation, the authority first; what fails is owed."""
         gone = 0
         for guard in reversed(self.stores):
-            for arguments in calls(method, targets):
-                answer = yield from guard.ask(method, *arguments)
-                if answer is AWAY:
-                    guard.owe(method, targets)
-                    break
-                gone = max(gone, answer or 0)
+            gone = max(gone, (yield from guard.tell(method, targets)))
         return gone
 
     # --- Steps that others are made of
@@ -811,6 +811,7 @@ class Engine:
         authority = self.authority
         assert authority is not None
         if self._feed is None and not authority.away:
+            self.loop = yield Here()
             yield Apart(self._open_feed)
 
     def _open_feed(self) -> None:
@@ -824,6 +825,7 @@ class Engine:
     def forget_parent(self) -> None:
         """Start anew in a forked process: its threads did not come along."""
         self._feed = None
+        self.loop = None
         self.listening = False
         self._background.forget_parent()
         self.ages.forget()
@@ -847,6 +849,8 @@ class Engine:
         self.listening = False
         self.drop_all()
         for guard in self.stores:
+            if guard.owes:  # the last chance that others hear of it
+                yield from guard.settle()
             with contextlib.suppress(Unavailable):
                 yield Ask(guard.store, "close", (), {})
 

@@ -1,26 +1,26 @@
-"""A circuit breaker in front of a store.
-
-A store that fails once is left alone for a while: callers go on without it at once, instead of each
-waiting for its own time-out. When the while is over, one caller at a time tries again.
+"""A store, behind a circuit breaker, and what could not be said to it.
 
 What could not be deleted meanwhile is owed: it is deleted before anything else is asked of the
-store, so that a store which comes back does not serve what was invalidated while it was away.
+store, so that a store which comes back does not serve what was invalidated while it was away. And
+it is tried again each `pause` where nobody asks, for others may read there meanwhile.
 """
 
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from labkit.cache.errors import Refused, Unavailable
+from labkit.cache.background import Beside, Rest
+from labkit.cache.breaker import Breaker
+from labkit.cache.errors import Unavailable
 from labkit.cache.steps import Ask, Take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from labkit.cache.backends.base import Store
+    from labkit.cache.background import Background
     from labkit.cache.steps import Steps
 
 AWAY: Final = object()
@@ -42,36 +42,38 @@ _ENDED: dict[str, Callable[[Any], Sequence[str]]] = {
 }
 
 
-class Guard:
-    """A store, and whether to ask it.
+class Guard(Breaker):
+    """A store, whether to ask it, and what it has to be told first.
 
     Args:
         store: The store.
         name: What statistics call it.
         pause: Seconds for which a store that failed is left alone.
+        background: Pays what is owed to a store that nobody asks.
         now: A clock.
     """
 
     def __init__(
-        self, store: Store, name: str, pause: float, now: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        name: str,
+        pause: float,
+        background: Background,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(pause, now)
         self.store: Any = store
         self.name = name
-        self.away = False
-        self.failures = 0
-        self.openings = 0
-        self._pause = pause
-        self._now = now
-        self._until = 0.0
-        self._lock = threading.Lock()
+        self._background = background
         self._owed: dict[str, dict[str, int]] = {}  # by method and target, numbered
         self._numbers = itertools.count()
+        self._paying = False
 
     def ask(self, method: str, *arguments: Any, **named: Any) -> Steps[Any]:
         """Call a method of the store; AWAY where that fails, or the store is left alone."""
-        if self.away and (not self.closed() or not (yield from self._settle())):
+        if self.away and (not self.closed() or not (yield from self.settle())):
             if held := _ENDED.get(method):
-                self.owe("delete", held(arguments[0]))
+                yield from self.owe("delete", held(arguments[0]))
             return AWAY
         granted = _GRANTED.get(method)
         try:
@@ -80,14 +82,37 @@ class Guard:
             self.failed(error)
             held = granted or _ENDED.get(method)
             if held and self.away:
-                self.owe("delete", held(arguments[0]))
+                yield from self.owe("delete", held(arguments[0]))
             return AWAY
         if self.away:
             self.answered()
         return answer
 
-    def _settle(self) -> Steps[bool]:
-        """Pay what is owed to a store that may have come back."""
+    def tell(self, method: str, targets: Sequence[str]) -> Steps[int]:
+        """Invalidate keys, tags or prefixes, or (no targets) all; what fails is owed.
+
+        Returns:
+            How many there were, as far as the store knows.
+        """
+        gone = 0
+        for arguments in calls(method, targets):
+            answer = yield from self.ask(method, *arguments)
+            if answer is AWAY:
+                yield from self.owe(method, targets)
+                break
+            gone = max(gone, answer or 0)
+        return gone
+
+    def owe(self, method: str, targets: Sequence[str]) -> Steps[None]:
+        """Remember an invalidation that failed, and see that it is made up for."""
+        self.remember(method, targets)
+        with self._lock:
+            begins, self._paying = not self._paying, True
+        if begins:
+            yield Beside(self._background, self._pay)
+
+    def settle(self) -> Steps[bool]:
+        """Pay what is owed to a store that may have come back; answers whether nothing is left."""
         for _ in range(_ROUNDS):  # others may owe more meanwhile
             debts = self.debts()
             for method, targets in debts.items():
@@ -104,38 +129,20 @@ class Guard:
                 return True
         return False
 
-    def rests(self) -> bool:
-        """Whether nobody is to ask the store now."""
-        return self.away and self._now() < self._until
+    def _pay(self) -> Steps[None]:
+        """Pay what is owed, whether or not anybody asks the store."""
+        try:
+            while (yield Rest(self._background, self._until - self._now())):
+                if self.closed():
+                    yield from self.settle()
+                with self._lock:  # who owes something from here on begins anew
+                    if not self._owed:
+                        self._paying = False
+                        return
+        finally:
+            self._paying = False
 
-    def closed(self) -> bool:
-        """Whether to ask the store now.
-
-        While it is away, one caller a pause is told to try; it has to say how that went.
-        """
-        if not self.away:
-            return True
-        if self._now() < self._until:
-            return False
-        with self._lock:
-            if self.away and self._now() < self._until:
-                return False
-            self._until = self._now() + self._pause
-            return True
-
-    def failed(self, error: Unavailable) -> None:
-        """The store did not do what it was asked; one that refused it is not taken for away."""
-        with self._lock:
-            self.failures += 1
-            if not isinstance(error, Refused):
-                self._open()
-
-    def answered(self) -> None:
-        """The store does what it is asked again."""
-        with self._lock:
-            self.away = bool(self._owed)
-
-    def owe(self, method: str, targets: Sequence[str]) -> None:
+    def remember(self, method: str, targets: Sequence[str]) -> None:
         """Remember an invalidation that failed: of keys, tags, prefixes, or (no targets) of all."""
         with self._lock:
             number = next(self._numbers)
@@ -162,19 +169,20 @@ class Guard:
             if not left:
                 self._owed.pop(method, None)
 
+    def answered(self) -> None:
+        """The store does what it is asked again; it is asked once nothing is owed."""
+        with self._lock:
+            self.away = bool(self._owed)
+
     @property
     def owes(self) -> int:
         """How many invalidations the store has not heard of."""
         return sum(map(len, list(self._owed.values())))
 
     def forget_parent(self) -> None:
-        """In a forked process: no thread is left that could let go of the lock."""
-        self._lock = threading.Lock()
-
-    def _open(self) -> None:
-        self.openings += not self.away
-        self.away = True
-        self._until = self._now() + self._pause
+        """Start anew in a forked process: the threads did not come along."""
+        super().forget_parent()
+        self._paying = False
 
 
 def calls(method: str, targets: Sequence[str]) -> list[tuple[Any, ...]]:

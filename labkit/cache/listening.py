@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
-from labkit.cache.errors import Unavailable
-from labkit.cache.guard import calls
+from labkit.cache.steps import run, run_from_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +64,11 @@ class Ear:
     def _upper(engine: Engine, method: str, targets: Sequence[str]) -> None:
         """Tell the stores before the authority."""
         for guard in engine.stores[:-1]:
-            for arguments in calls(method, targets):
-                try:
-                    getattr(guard.store, method)(*arguments)
-                except Unavailable as error:
-                    guard.failed(error)
-                    guard.owe(method, targets)
+            steps = guard.tell(method, targets)
+            if engine.loop is None or guard.store.blocking:
+                run(steps)
+                continue
+            try:
+                run_from_thread(steps, engine.loop, engine.staleness)
+            except (TimeoutError, CancelledError, RuntimeError):  # the loop is held up, or gone
+                guard.remember(method, targets)

@@ -151,6 +151,19 @@ class Apart:
         return await asyncio.to_thread(self._function)
 
 
+class Here:
+    """Say in which event loop an operation is carried out; None: in none."""
+
+    __slots__ = ()
+
+    def now(self) -> None:
+        """None."""
+
+    async def later(self) -> asyncio.AbstractEventLoop:
+        """The loop."""
+        return asyncio.get_running_loop()
+
+
 def run(steps: Steps[T]) -> T:
     """Carry out an operation."""
     try:
@@ -179,3 +192,22 @@ async def run_async(steps: Steps[T]) -> T:
                 step = steps.send(answer)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+
+
+def run_from_thread(steps: Steps[T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
+    """Carry out an operation in the event loop of another thread, and wait for it.
+
+    Raises:
+        TimeoutError: The loop has not done it within so many seconds; it is given up.
+        RuntimeError: The loop is closed.
+    """
+    operation = run_async(steps)
+    try:
+        outcome = asyncio.run_coroutine_threadsafe(operation, loop)
+    except RuntimeError:
+        operation.close()
+        raise
+    try:
+        return outcome.result(patience)
+    finally:
+        outcome.cancel()

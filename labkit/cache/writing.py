@@ -85,8 +85,7 @@ def _claim(engine: Engine, call: Call) -> Steps[Claim | None]:
                 "same and deletes the value when the store is back"
             )
     for other in reversed(engine.stores[:-1]):
-        if (yield from other.ask("delete", [call.key])) is AWAY:
-            other.owe("delete", [call.key])
+        yield from other.tell("delete", [call.key])
     return claim
 
 

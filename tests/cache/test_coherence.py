@@ -39,16 +39,25 @@ class Caches:
         self._runner = asyncio.Runner()
         self._opened: list[Any] = []
 
-    def cache(self, url: str = "", *, staleness: float | str = "1h") -> Any:
-        """A cache that hears changes, and would be stale for an hour if it did not."""
-        url = url or self.url
-        client = self._runner.run(connect_async(url)) if self._awaited else connect(url)
-        tiers = [MemoryTier(clock=self.clock), RedisTier(client, budget="10s")]
+    def cache(self, url: str = "", *, near: str = "", staleness: float | str = "1h") -> Any:
+        """A cache that hears changes, and would be stale for an hour if it did not.
+
+        Args:
+            url: Where the values are; default: on the server of them all.
+            near: Where there is a store before that one, if there is one.
+            staleness: For how long it may be stale.
+        """
+        stores = [self._tier(each) for each in (near, url or self.url) if each]
+        tiers = [MemoryTier(clock=self.clock), *stores]
         kind: Any = AsyncCache if self._awaited else Cache
         cache = kind(tiers, ttl="1d", staleness=staleness, pause="10ms")
         self._opened.append(Awaited(cache, self._runner) if self._awaited else cache)
         self._opened[-1].get("hello")
         return self._opened[-1]
+
+    def _tier(self, url: str) -> RedisTier:
+        client = self._runner.run(connect_async(url)) if self._awaited else connect(url)
+        return RedisTier(client, budget="10s")
 
     def cached(self, cache: Any, function: Callable[[], Any], **how: Any) -> Any:
         """A cached function; an async cache gets a coroutine function that does the same."""
@@ -223,6 +232,24 @@ def test_a_cache_that_is_closed_listens_no_more(caches: Caches) -> None:
     assert len(listening()) == before + 1
     cache.close()
     assert len(listening()) == before
+
+
+@needs_server
+def test_a_store_before_the_last_hears_what_others_change(far: Caches) -> None:
+    changes: list[Callable[[Any], None]] = [
+        lambda writer: writer.delete("k"),
+        lambda writer: writer.invalidate(tag="t"),
+        lambda writer: writer.invalidate(prefix="k"),
+        lambda writer: writer.clear(),
+        lambda writer: writer.set("k", "new"),
+    ]
+    with LocalServer() as near:
+        reader, writer = far.cache(near=near.url), far.cache()
+        for change in changes:
+            reader.set("k", "old", tags=["t"])
+            change(writer)
+            until(lambda: reader.get("k") != "old", "hearing of it")
+        until(lambda: reader.get("k") == "new", "hearing of it")
 
 
 # --- The line is cut

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from labkit.server import LocalServer, find_server
 from tests.cache.conftest import Awaited
 from tests.cache.crowd import PATIENCE, in_threads, until
 from tests.cache.dict_store import DictStore, DictTier
+from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,8 +41,9 @@ class Caches:
         self._runner = asyncio.Runner()
         self._opened: list[Any] = []
 
-    def tier(self, budget: float | str = "10s") -> RedisTier:
-        client = self._runner.run(connect_async(self.url)) if self._awaited else connect(self.url)
+    def tier(self, budget: float | str = "10s", url: str = "") -> RedisTier:
+        url = url or self.url
+        client = self._runner.run(connect_async(url)) if self._awaited else connect(url)
         return RedisTier(client, budget=budget)
 
     def cache(self, *tiers: Any, **options: Any) -> Any:
@@ -48,6 +51,11 @@ class Caches:
         cache = kind(list(tiers) or [self.tier()], **options)
         self._opened.append(Awaited(cache, self._runner) if self._awaited else cache)
         return self._opened[-1]
+
+    def owes(self, cache: Any) -> int:
+        """How many invalidations a store has not heard of, once tasks have gone on."""
+        self._runner.run(asyncio.sleep(0))
+        return store_of(cache).owes  # type: ignore[no-any-return]
 
     def close(self) -> None:
         for cache in self._opened:
@@ -229,6 +237,99 @@ def test_what_could_not_be_set_does_not_leave_the_old_value_behind(
         cache.set("k", "new")
     until(lambda: cache.get("k") != "old" and not store_of(cache).away, "the recovery")
     assert cache.get("k") in ("new", MISSING)
+
+
+# --- What a process owes is paid, though it asks for nothing more
+
+
+@pytest.fixture
+def way(server: LocalServer) -> Iterator[Proxy]:
+    """A way to the server that can be cut, so that nothing of what was sent arrives later."""
+    way = Proxy(server.url)
+    yield way
+    way.close()
+
+
+@needs_server
+@pytest.mark.parametrize("what", WAYS)
+def test_what_is_owed_is_paid_though_nobody_asks(
+    caches: Caches, way: Proxy, awaited: bool, what: str
+) -> None:
+    reader = caches.cache()
+    tier = caches.tier(BUDGET, way.url)
+    writer = caches.cache(tier, pause=SHORT)
+    reader.set("a:1", "old", tags=["t"])
+    way.cut()
+    WAYS[what](writer)
+    assert store_of(writer).owes == 1
+    assert reader.get("a:1") == "old"
+    way.mend()
+    until(lambda: reader.get("a:1") is MISSING, "that others read nothing old")
+    until(lambda: not caches.owes(writer), "that the debt is forgotten")
+    assert not store_of(writer).away
+    reader.set("a:1", "new")
+    assert writer.get("a:1") == "new"
+
+
+@needs_server
+def test_a_cache_that_is_closed_tries_once_more(caches: Caches, way: Proxy) -> None:
+    reader = caches.cache()
+    writer = caches.cache(caches.tier(BUDGET, way.url), pause=LONG)
+    reader.set("k", "old")
+    way.cut()
+    writer.delete("k")
+    way.mend()
+    writer.close()
+    assert reader.get("k") is MISSING
+
+
+@needs_server
+def test_what_cannot_be_paid_does_not_keep_a_cache_from_closing(
+    caches: Caches, server: LocalServer
+) -> None:
+    writer = caches.cache(pause=LONG)
+    server.kill()
+    writer.delete("k")
+    writer.close()
+    assert resting() == []
+
+
+@needs_server
+def test_who_pays_ends_when_nothing_is_owed_and_begins_anew(caches: Caches, way: Proxy) -> None:
+    writer = caches.cache(caches.tier(BUDGET, way.url), pause=SHORT)
+    for _ in range(3):
+        way.cut()
+        writer.delete("k")
+        assert store_of(writer).owes == 1
+        way.mend()
+        until(lambda: not caches.owes(writer), "the paying")
+        until(lambda: not resting(), "the end of the thread")
+
+
+def resting() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "labkit-cache-rests"]
+
+
+def test_a_cache_that_is_gone_takes_along_who_pays() -> None:
+    tier = Fragile()
+    cache = Cache([tier], pause=LONG)
+    tier.fails = lambda _: True
+    cache.delete("k")
+    assert len(resting()) == 1
+    del cache
+    until(lambda: gc.collect() and not resting(), "the end of the thread")
+
+
+def test_debts_are_paid_where_loads_in_the_background_run_at_once() -> None:
+    tier = Fragile()
+    cache = Cache([tier], pause=SHORT, background=lambda work: work())
+    cache.set("k", "old")
+    tier.fails = lambda _: True
+    cache.delete("k")
+    tier.fails = lambda _: False
+    until(lambda: not store_of(cache).owes, "the paying")
+    assert cache.get("k") is MISSING
+    cache.close()
 
 
 # --- Between failing and working: a dictionary that can be told to fail

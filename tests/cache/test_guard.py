@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from labkit.cache import Cache
+from labkit.cache.background import Background
 from labkit.cache.errors import Refused
 from labkit.cache.guard import AWAY, Guard
 from labkit.cache.steps import run
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def fragile_guard(clock: FakeClock) -> tuple[Fragile, Guard]:
     tier = Fragile()
-    return tier, Guard(tier.open("test"), "dict", 1.0, clock)
+    return tier, Guard(tier.open("test"), "dict", 1.0, Background(), clock)
 
 
 def test_what_is_owed_meanwhile_does_not_put_off_the_next_try() -> None:
@@ -31,7 +32,7 @@ def test_what_is_owed_meanwhile_does_not_put_off_the_next_try() -> None:
     assert run(guard.ask("delete", ["k"])) is AWAY
     for number in range(10):
         clock.advance(0.1)
-        guard.owe("delete", [f"k{number}"])
+        guard.remember("delete", [f"k{number}"])
     tier.fails = lambda _: False
     assert run(guard.ask("get", "k")) is None
     assert (guard.away, guard.owes) == (False, 0)
@@ -40,7 +41,7 @@ def test_what_is_owed_meanwhile_does_not_put_off_the_next_try() -> None:
 def test_a_store_that_owes_and_is_not_away_is_left_alone_from_then_on() -> None:
     clock = FakeClock(1000)
     _, guard = fragile_guard(clock)
-    guard.owe("delete", ["k"])
+    guard.remember("delete", ["k"])
     clock.advance(0.9)
     assert run(guard.ask("get", "k")) is AWAY
     clock.advance(0.2)
@@ -50,14 +51,14 @@ def test_a_store_that_owes_and_is_not_away_is_left_alone_from_then_on() -> None:
 def test_what_is_owed_while_debts_are_paid_is_paid_before_anything_is_read() -> None:
     clock = FakeClock(1000)
     tier, guard = fragile_guard(clock)
-    guard.owe("delete", ["k0"])
+    guard.remember("delete", ["k0"])
     clock.advance(2)
     asked: list[str] = []
 
     def another_writes(name: str) -> bool:
         asked.append(name)
         if name == "delete" and len(asked) < 50:
-            guard.owe("delete", [f"k{len(asked)}"])
+            guard.remember("delete", [f"k{len(asked)}"])
         return False
 
     tier.loses = another_writes

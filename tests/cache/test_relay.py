@@ -143,8 +143,8 @@ def test_what_a_store_has_not_heard_of_is_not_done() -> None:
     state = relay.stats()
     assert (state.handled, state.failures, state.away, state.stuck) == (0, 1, True, 0)
     assert "has not heard" in str(state.error)
-    tier.down = False
     assert tier.store.get("a") is not None
+    tier.down = False
     until(relay.once, "the change is handled")
     assert tier.store.get("a") is None
     assert (relay.stats().handled, relay.stats().away) == (1, False)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.cache.backends.base import Full
 from labkit.cache.behind.records import QueueFull
+from labkit.cache.breaker import Breaker
 from labkit.cache.errors import Unavailable
-from labkit.cache.guard import Guard
 from labkit.cache.sources.waiting import share
 from labkit.cache.steps import Finish
 
@@ -38,13 +38,13 @@ class Inbox:
         self._name = name
         self._depth = depth
         self._patience = patience
-        self._guard = Guard(queue, name, pause)  # type: ignore[arg-type]  # it may be anything
+        self._breaker = Breaker(pause)
         self._checked = False
         share(self)
 
     def forget(self) -> None:
         """Start anew, in a process that was forked."""
-        self._guard.forget_parent()
+        self._breaker.forget_parent()
 
     def push(
         self, write: Queued, payload: bytes, ttl: float | None, tags: Sequence[str]
@@ -83,14 +83,14 @@ class Inbox:
         return found
 
     def _ask(self, method: str, *arguments: Any) -> Steps[Any]:
-        guard = self._guard
-        if not guard.closed():
+        breaker = self._breaker
+        if not breaker.closed():
             raise Unavailable("Redis did not answer a moment ago, and is asked again in a while")
         try:
             answer = yield Finish(self._queue, method, arguments, {})
         except Unavailable as error:
-            guard.failed(error)
+            breaker.failed(error)
             raise
-        if guard.away:
-            guard.answered()
+        if breaker.away:
+            breaker.answered()
         return answer

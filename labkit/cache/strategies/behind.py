@@ -11,7 +11,6 @@ from labkit.cache.backends.base import Found, Queued
 from labkit.cache.behind import Applying, Aside, Backoff, Crew, Inbox, Worker
 from labkit.cache.engine import MISSING
 from labkit.cache.errors import Unavailable
-from labkit.cache.guard import AWAY
 from labkit.cache.keys import encode
 from labkit.cache.options import seconds
 from labkit.cache.products import made, opened
@@ -218,8 +217,7 @@ class WriteBehind(ReadThrough[C, K, V]):
         it again, since the queue tells of a write everyone who listens, this process too.
         """
         for guard in self._engine.stores[:-1]:
-            if (yield from guard.ask("delete", [key])) is AWAY:
-                guard.owe("delete", [key])
+            yield from guard.tell("delete", [key])
         self._engine.drop_keys([key])
 
     # --- Reading: never what is older than a waiting write

@@ -323,7 +323,7 @@ def _try_always(*_: Any) -> bool:
 
 
 PLANTED: dict[str, tuple[str, Any]] = {
-    "forgets debts": ("owe", _forget_debts),
+    "forgets debts": ("remember", _forget_debts),
     "tries always": ("closed", _try_always),
 }
 """Bugs that can be planted: methods of a guard."""
