@@ -454,7 +454,7 @@ def _wrapper(recipe: Recipe[..., Any], coroutines: bool) -> Any:
             " if _cache_entry is not None and _cache_entry.sure > _cache_now():",
             "  _cache_entry.visited = True",
             *([] if memory.marks else ["  _cache_touch(_cache_entry)"]),
-            "  _cache_counters.memory_hits += 1",
+            "  _cache_counters.memory_hits += 1.0",
             *([] if counting is None else ["  _cache_counting(_cache_entry.key)"]),
             "  _cache_open = _cache_entry.open",
             "  _cache_value = _cache_entry.value",
