@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.server import LocalServer
+from tests.cache.chaos.faces import FACES
 from tests.cache.chaos.faults import FAULTS, Stage, Way
 from tests.cache.chaos.judge import Figures, Span, judged, standstill
 from tests.cache.chaos.signs import READY, STOP, WELL, Signs
@@ -73,7 +74,13 @@ def pool(scale: Scale) -> ProcessPoolExecutor:
 
 
 def outcome(
-    fault: str, scale: Scale, processes: ProcessPoolExecutor, *, seed: str, planted: str = ""
+    fault: str,
+    scale: Scale,
+    processes: ProcessPoolExecutor,
+    *,
+    seed: str,
+    face: str = FACES[0],
+    planted: str = "",
 ) -> Outcome:
     """Let a fault happen while processes read and write.
 
@@ -82,6 +89,7 @@ def outcome(
         scale: How much goes on.
         processes: Who does it.
         seed: What acts are drawn from.
+        face: How they use the cache; one of FACES.
         planted: A bug that is planted, if one is.
     """
     what, rest = FAULTS[fault], threading.Event()
@@ -108,6 +116,7 @@ def outcome(
                 scale.threads,
                 scale.pause,
                 seed,
+                face,
                 planted,
             )
             asked.append(processes.submit(traffic, job))

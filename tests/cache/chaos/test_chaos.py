@@ -15,6 +15,7 @@ import pytest
 
 from labkit.server import find_server
 from tests.cache.chaos.chaos import SHORT, WHOLE, outcome, pool
+from tests.cache.chaos.faces import FACES
 from tests.cache.chaos.faults import FAULTS
 from tests.scale import FACTOR, SEED
 
@@ -63,9 +64,10 @@ def was_met(fault: str, found: Outcome) -> bool:
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_policy_keeps_its_word(fault: str, processes: ProcessPoolExecutor) -> None:
-    found = outcome(fault, SCALE, processes, seed=f"{SEED} {fault}")
+def test_every_policy_keeps_its_word(fault: str, face: str, processes: ProcessPoolExecutor) -> None:
+    found = outcome(fault, SCALE, processes, seed=f"{SEED} {fault}", face=face)
     assert was_met(fault, found)
     wrong = [f"{policy}: {why}" for policy, each in found.figures.items() for why in each.wrong]
     assert not wrong, "\n".join([f"{len(wrong)} of seed {SEED}", *wrong[:10]])
@@ -74,24 +76,33 @@ def test_every_policy_keeps_its_word(fault: str, processes: ProcessPoolExecutor)
 
 
 def one_found(
-    planted: str, processes: ProcessPoolExecutor, judge: Callable[[Outcome], object]
+    planted: str,
+    face: str,
+    processes: ProcessPoolExecutor,
+    judge: Callable[[Outcome], object],
 ) -> bool:
     """Whether a bug is found in one of a few runs; the first one will do."""
     return any(
-        judge(outcome("frozen", SHORT, processes, seed=f"{SEED} {number}", planted=planted))
+        judge(
+            outcome("frozen", SHORT, processes, seed=f"{SEED} {number}", face=face, planted=planted)
+        )
         for number in range(5)
     )
 
 
-def test_forgotten_debts_are_found(processes: ProcessPoolExecutor) -> None:
+@pytest.mark.parametrize("face", FACES)
+def test_forgotten_debts_are_found(face: str, processes: ProcessPoolExecutor) -> None:
     def is_old(found: Outcome) -> bool:
         return any(" s old, " in why for why in found.figures["read-through"].wrong)
 
-    assert one_found("forgets debts", processes, is_old)
+    assert one_found("forgets debts", face, processes, is_old)
 
 
-def test_a_store_that_is_asked_again_and_again_is_found(processes: ProcessPoolExecutor) -> None:
+@pytest.mark.parametrize("face", FACES)
+def test_a_store_that_is_asked_again_and_again_is_found(
+    face: str, processes: ProcessPoolExecutor
+) -> None:
     def is_asked_often(found: Outcome) -> bool:
         return bool(too_many_lost("frozen", found))
 
-    assert one_found("tries always", processes, is_asked_often)
+    assert one_found("tries always", face, processes, is_asked_often)

@@ -8,12 +8,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from labkit import connect
-from labkit.cache import MemoryTier, RedisTier, Unavailable
+from labkit.cache import Unavailable
 from labkit.cache.guard import Guard
-from labkit.cache.smart import SmartCache
+from tests.cache.chaos.faces import FACES, Elsewhere, Lost, lost, smart_cache
 from tests.cache.chaos.signs import CLOCK_JUMPED, DONE, READY, SOURCE_AWAY, STOP, WELL, Signs
-from tests.cache.chaos.terms import BUDGET, LEASE, PAUSE, STALENESS, TERMS
+from tests.cache.chaos.terms import TERMS
 from tests.cache.chaos.truth import Commit, Item, Table, Truth, Versioned
 from tests.cache.crowd import in_threads, until
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from labkit.cache.entities import Entities
+    from labkit.cache.smart import Hub
 
 IDS = range(24)  # so many that a key is left alone for longer than anything may be old
 HOT = 2  # of which these get a share of their own
@@ -41,6 +41,7 @@ class Job(NamedTuple):
         threads: How many threads act.
         pause: For how many seconds a thread rests between two acts, on average.
         seed: What the acts are drawn from.
+        face: How it uses the cache; one of FACES.
         planted: A bug that is planted, if one is.
     """
 
@@ -51,6 +52,7 @@ class Job(NamedTuple):
     threads: int
     pause: float
     seed: str
+    face: str = FACES[0]
     planted: str = ""
 
 
@@ -115,29 +117,21 @@ def traffic(job: Job) -> Told:
         stack.callback(truth.close)
         stack.enter_context(_jumping_clock(signs, job.process))
         stack.enter_context(_planted(job.planted))
-        client = stack.enter_context(connect(job.url))
-        tier = RedisTier(client, budget=BUDGET)
-        lost = _counting(tier)
-        smart = stack.enter_context(
-            SmartCache(
-                [MemoryTier(), tier],
-                namespace="chaos",
-                policies={name: terms.policy for name, terms in TERMS.items()},
-                staleness=STALENESS,
-                pause=PAUSE,
-                lease=LEASE,
-            )
-        )
+        smart, loop = stack.enter_context(smart_cache(job.face, job.url, job.directory))
         for name, terms in TERMS.items():
             kind = Versioned if terms.known == "acknowledged" else Table
             smart.entity(Item, kind(truth, name), name=name)
-        for each in smart:
+        entities: list[Any] = [Elsewhere(each, loop) if loop else each for each in smart]
+        for each in entities:
             each.get(0)
         behind: Any = smart["write-behind"].strategy
-        stack.enter_context(behind.worker())
+        worker = behind.worker()
+        stack.enter_context(loop.entered(worker) if loop else worker)
+        if loop:
+            behind = Elsewhere(behind, loop)
         heart = Heart(smart, lambda well: signs.set(WELL + job.process, well))
         stack.callback(heart.stop)
-        actors = [Actor(job, number, smart, lost) for number in range(job.threads)]
+        actors = [Actor(job, number, entities) for number in range(job.threads)]
         signs.set(READY + job.process)
         ended = in_threads(job.threads, lambda number: actors[number].act(signs))
         assert ended == [None] * job.threads, ended
@@ -147,7 +141,7 @@ def traffic(job: Job) -> Told:
         until(lambda: not _depth(behind), "the end of the queue")
         assert not behind.aside()
         if not job.planted:
-            for each in smart:
+            for each in entities:
                 _converges(each, truth)
         state = smart.cache.stats().tiers[-1]
         acts = [act for actor in actors for act in actor.acts]
@@ -158,14 +152,13 @@ def traffic(job: Job) -> Told:
 class Actor:
     """Reads and writes in one thread."""
 
-    def __init__(self, job: Job, thread: int, smart: SmartCache, lost: threading.local) -> None:
+    def __init__(self, job: Job, thread: int, entities: list[Any]) -> None:
         self.acts: list[Act] = []
         self._process = job.process
         self._pause = job.pause
         self._draw = random.Random(f"{job.seed} {job.process} {thread}")
         self._numbers = iter(range(1 + (job.process * job.threads + thread) * _EACH, 2**62))
-        self._entities = list(smart)
-        self._lost = lost
+        self._entities = entities
 
     def act(self, signs: Signs) -> None:
         """Read and write until the sign to stop."""
@@ -201,7 +194,8 @@ class Actor:
     @contextlib.contextmanager
     def _timed(self, what: str, name: str, ids: list[int]) -> Iterator[_Found]:
         found = _Found()
-        self._lost.count = 0
+        failed = Lost()
+        lost.set(failed)
         begin, error = time.monotonic(), ""
         try:
             yield found
@@ -218,7 +212,7 @@ class Actor:
                 begin,
                 end,
                 error,
-                self._lost.count,
+                failed.count,
                 found.order,
             )
             for one in ids
@@ -239,7 +233,7 @@ class Heart:
         well: Gets whether all is well.
     """
 
-    def __init__(self, smart: SmartCache, well: Callable[[bool], object]) -> None:
+    def __init__(self, smart: Hub[Any], well: Callable[[bool], object]) -> None:
         self.beats: list[Beat] = []
         self._well = well
         self._engine = smart.cache._engine
@@ -277,26 +271,6 @@ def _depth(behind: Any) -> int:
         return int(behind.state().depth)
     except Unavailable:
         return 1
-
-
-def _counting(tier: RedisTier) -> threading.local:
-    """Count the trips of a tier that fail, by thread."""
-
-    class Lost(threading.local):
-        count = 0
-
-    lost, line = Lost(), tier._line
-    trip = line._trip
-
-    def counted(*arguments: Any) -> Any:
-        try:
-            return trip(*arguments)
-        except BaseException:
-            lost.count += 1
-            raise
-
-    line._trip = counted
-    return lost
 
 
 @contextlib.contextmanager
