@@ -19,9 +19,12 @@ from labkit.clock import FakeClock, fast_forward
 from labkit.course.bench import Bench
 from tests.cache.dict_store import DictTier
 from tests.cache.table import Article
+from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from labkit import LocalServer
 
 
 # What is behind the "+" is behind a memory tier; "fake" and "server" are Redis.
@@ -220,6 +223,14 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     monkeypatch.setattr(Flight, "wait", arrive)
     monkeypatch.setattr(Flight, "wait_async", arrive_async)
     return arrived
+
+
+@pytest.fixture
+def proxy(server: LocalServer) -> Iterator[Proxy]:
+    """A way to the test's server that can be cut: what was sent by it does not arrive later."""
+    proxy = Proxy(server.url)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -269,13 +269,6 @@ def far(server: LocalServer, awaited: bool) -> Iterator[Caches]:
     caches.close()
 
 
-@pytest.fixture
-def proxy(server: LocalServer) -> Iterator[Proxy]:
-    proxy = Proxy(server.url)
-    yield proxy
-    proxy.close()
-
-
 @needs_server
 def test_a_cache_whose_line_was_cut_finds_its_way_back(far: Caches, server: LocalServer) -> None:
     writer, reader = far.cache(), far.cache(staleness=STALENESS)

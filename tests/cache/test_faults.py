@@ -20,12 +20,12 @@ from labkit.server import LocalServer, find_server
 from tests.cache.conftest import Awaited
 from tests.cache.crowd import PATIENCE, in_threads, until
 from tests.cache.dict_store import DictStore, DictTier
-from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from labkit.course.bench import Bench
+    from tests.proxy import Proxy
 
 needs_server = pytest.mark.skipif(find_server() is None, reason="fakeredis neither dies nor fills")
 BUDGET = 0.1
@@ -242,28 +242,20 @@ def test_what_could_not_be_set_does_not_leave_the_old_value_behind(
 # --- What a process owes is paid, though it asks for nothing more
 
 
-@pytest.fixture
-def way(server: LocalServer) -> Iterator[Proxy]:
-    """A way to the server that can be cut, so that nothing of what was sent arrives later."""
-    way = Proxy(server.url)
-    yield way
-    way.close()
-
-
 @needs_server
 @pytest.mark.parametrize("what", WAYS)
 def test_what_is_owed_is_paid_though_nobody_asks(
-    caches: Caches, way: Proxy, awaited: bool, what: str
+    caches: Caches, proxy: Proxy, awaited: bool, what: str
 ) -> None:
     reader = caches.cache()
-    tier = caches.tier(BUDGET, way.url)
+    tier = caches.tier(BUDGET, proxy.url)
     writer = caches.cache(tier, pause=SHORT)
     reader.set("a:1", "old", tags=["t"])
-    way.cut()
+    proxy.cut()
     WAYS[what](writer)
     assert store_of(writer).owes == 1
     assert reader.get("a:1") == "old"
-    way.mend()
+    proxy.mend()
     until(lambda: reader.get("a:1") is MISSING, "that others read nothing old")
     until(lambda: not caches.owes(writer), "that the debt is forgotten")
     assert not store_of(writer).away
@@ -272,13 +264,13 @@ def test_what_is_owed_is_paid_though_nobody_asks(
 
 
 @needs_server
-def test_a_cache_that_is_closed_tries_once_more(caches: Caches, way: Proxy) -> None:
+def test_a_cache_that_is_closed_tries_once_more(caches: Caches, proxy: Proxy) -> None:
     reader = caches.cache()
-    writer = caches.cache(caches.tier(BUDGET, way.url), pause=LONG)
+    writer = caches.cache(caches.tier(BUDGET, proxy.url), pause=LONG)
     reader.set("k", "old")
-    way.cut()
+    proxy.cut()
     writer.delete("k")
-    way.mend()
+    proxy.mend()
     writer.close()
     assert reader.get("k") is MISSING
 
@@ -295,13 +287,13 @@ def test_what_cannot_be_paid_does_not_keep_a_cache_from_closing(
 
 
 @needs_server
-def test_who_pays_ends_when_nothing_is_owed_and_begins_anew(caches: Caches, way: Proxy) -> None:
-    writer = caches.cache(caches.tier(BUDGET, way.url), pause=SHORT)
+def test_who_pays_ends_when_nothing_is_owed_and_begins_anew(caches: Caches, proxy: Proxy) -> None:
+    writer = caches.cache(caches.tier(BUDGET, proxy.url), pause=SHORT)
     for _ in range(3):
-        way.cut()
+        proxy.cut()
         writer.delete("k")
         assert store_of(writer).owes == 1
-        way.mend()
+        proxy.mend()
         until(lambda: not caches.owes(writer), "the paying")
         until(lambda: not resting(), "the end of the thread")
 
