@@ -6,7 +6,7 @@ from tests.guides import examples
 
 
 def test_the_examples_of_the_guide_run() -> None:
-    _, printed = examples("cache", blocks=21)
+    _, printed = examples("cache", blocks=22)
     assert printed[:4] == [
         "{'title': 'Story 1'}",
         "{'title': 'Story 1'}",
