@@ -143,8 +143,10 @@ class Engine:
         self.hot = hot
         self.curves = curves
         self.counting = _counting(hot, curves)
-        self._background = background
+        self.background = background
         self.stores = [Guard(store, name, pause, background) for name, store in stores.items()]
+        for at, guard in enumerate(self.stores):
+            guard.nearer = self.stores[:at]
         self.staleness = staleness
         self.tickets = Tickets()
         self.flights = Flights()
@@ -157,6 +159,7 @@ class Engine:
         self._only = self.stores[0] if memory is None and len(self.stores) == 1 else None
         self._wants_ttl = memory is not None or len(self.stores) > 1
         self._feed: Any = None
+        self._opening = threading.Lock()  # a feed is opened once, whoever asks first
         self.loop: AbstractEventLoop | None = None
         self._listens = bool(
             (memory is not None or len(self.stores) > 1)
@@ -303,7 +306,7 @@ class Engine:
             aside: Nobody waits: do not wait for others either.
         """
         memory = self.memory
-        if self._listens and not self.listening:
+        if self._deaf():
             yield from self._listen()
         if refresh:  # what is loading already is older than what this will load
             self.tickets.mark_keys({call.key})
@@ -479,7 +482,7 @@ class Engine:
         self, call: Call, usable: Callable[[Freshness], bool]
     ) -> Steps[tuple[Product | None, str]]:
         """The value of the first store that has it, which memory then has too, and its name."""
-        if self._listens and not self.listening:
+        if self._deaf():
             yield from self._listen()
         ticket = self.tickets.open(call.key, None)
         try:
@@ -532,7 +535,7 @@ class Engine:
                     one.counters.count_hit(one.key, "memory")
                     self.ages.count(one.key, product, one.counters)
             missing = [key for key in missing if key not in found]
-            if missing and self._listens and not self.listening:
+            if missing and self._deaf():
                 yield from self._listen()
             tickets = {key: self.tickets.open(key, None) for key in missing}
         try:
@@ -570,7 +573,7 @@ class Engine:
 
     def aside(self, steps: Callable[[], Steps[None]]) -> Aside:
         """A step that begins an operation, and does not wait for it."""
-        return Aside(self._background, steps)
+        return Aside(self.background, steps)
 
     def _kept(self, call: Call) -> Steps[tuple[Product | None, str]]:
         """What the nearest tier has that may be given out, if only where a load fails; its name."""
@@ -606,7 +609,7 @@ class Engine:
         keep = {k: p for k, p in products.items() if p.ttl is None or p.ttl > 0}
         if self.stores:
             items = [(key, product.payload) for key, product in keep.items()]
-        if self._listens and not self.listening:
+        if self._deaf():
             yield from self._listen()
         tickets = {key: self.tickets.open(key, call.tags) for key in keep}
         try:
@@ -616,13 +619,20 @@ class Engine:
                 if guard is not self.authority:
                     ttls = [self._bounded(ttl) for ttl in ttls]
                 answer = yield from guard.ask("set_many", items, ttls, call.tags)
-                if answer is AWAY:
-                    yield from guard.owe("delete", list(keep))
+                if answer is AWAY:  # what was there may be there yet
+                    yield from guard.tell("delete", list(keep))
                     whole = False
             self.drop_keys(list(tickets), but=set(tickets.values()))
             for key, ticket in tickets.items():
                 one = Call(key, call.tags, options, call.counters)
                 self.remember(ticket, keep[key], one, whole)
+        except Exception:
+            raise
+        except BaseException as stop:  # nobody knows what arrived where
+            self.drop_keys(list(keep))
+            for guard in self.stores:
+                yield from guard.stopped(stop, "delete", list(keep))
+            raise
         finally:
             for ticket in tickets.values():
                 self.tickets.close(ticket)
@@ -633,42 +643,57 @@ class Engine:
     def delete(self, keys: Sequence[str]) -> Steps[int]:
         """Invalidate keys; answers how many there were, as far as the tiers that answered know."""
         start = perf_counter()
-        gone = yield from self._order("delete", keys)
+        try:
+            gone = yield from self._order("delete", keys)
+        finally:  # also for a caller who is cancelled
+            here = self.drop_keys(keys)
         if gone == len(set(keys)):
             self.invalidated.dropped(keys)
-        gone = max(gone, self.drop_keys(keys))
+        gone = max(gone, here)
         self.invalidated.count("key", len(keys), gone, perf_counter() - start)
         return gone
 
     def delete_tags(self, tags: Sequence[str]) -> Steps[None]:
         """Invalidate every value that carries one of the tags."""
         start = perf_counter()
-        yield from self._order("drop_tags", tags)
-        gone = self.drop_tags(tags)
+        try:
+            yield from self._order("drop_tags", tags)
+        finally:
+            gone = self.drop_tags(tags)
         self.invalidated.count("tag", len(tags), gone, perf_counter() - start)
 
     def delete_prefix(self, prefix: str) -> Steps[int]:
         """Invalidate every key that starts so; answers how many there were."""
         start = perf_counter()
-        gone = yield from self._order("delete_prefix", [prefix])
-        gone = max(gone, self.drop_prefix(prefix))
+        try:
+            gone = yield from self._order("delete_prefix", [prefix])
+        finally:
+            here = self.drop_prefix(prefix)
+        gone = max(gone, here)
         self.invalidated.count("prefix", 1, gone, perf_counter() - start)
         return gone
 
     def clear(self) -> Steps[None]:
         """Invalidate everything."""
         start = perf_counter()
-        yield from self._order("clear", [])
-        keys = [] if self.memory is None else self.memory.keys()
-        self.drop_all()
+        try:
+            yield from self._order("clear", [])
+        finally:
+            keys = [] if self.memory is None else self.memory.keys()
+            self.drop_all()
         self.invalidated.dropped(keys)
         self.invalidated.count("all", 1, len(keys), perf_counter() - start)
 
     def _order(self, method: str, targets: Sequence[str]) -> Steps[int]:
         """Tell the stores of an invalidation, the authority first; what fails is owed."""
-        gone = 0
-        for guard in reversed(self.stores):
-            gone = max(gone, (yield from guard.tell(method, targets)))
+        gone, left = 0, list(self.stores)
+        try:
+            while left:
+                gone = max(gone, (yield from left.pop().tell(method, targets)))
+        except BaseException as stop:  # the one that was being told knows itself
+            for guard in left:
+                yield from guard.stopped(stop, method, targets)
+            raise
         return gone
 
     # --- Steps that others are made of
@@ -755,8 +780,16 @@ class Engine:
         return self.staleness if ttl is None else min(ttl, self.staleness)
 
     def _told(self, guard: Guard) -> bool:
-        """Whether a store is no staler than it may be: one before the authority must be told."""
-        return guard is self.authority or self.listening or not self._listens
+        """Whether a store is no staler than it may be: one before the authority must be told.
+
+        And while one behind it owes something, others may fill it from there with what is old.
+        """
+        if guard is self.authority:
+            return True
+        if self._listens and not self.listening:
+            return False
+        behind = self.stores[len(guard.nearer) + 1 :]
+        return not any(each.away and each.owes for each in behind)
 
     def drop_keys(self, keys: Sequence[str], but: Collection[Ticket] = ()) -> int:
         """Drop keys from memory, and what is on its way there for them; answers how many."""
@@ -806,17 +839,23 @@ class Engine:
 
     # --- What others change
 
+    def _deaf(self) -> bool:
+        """Whether to see that changes are heard, and by the loop that there is now."""
+        return self._listens and (
+            not self.listening or (self.loop is not None and self.loop.is_closed())
+        )
+
     def _listen(self) -> Steps[None]:
         """Make sure that changes are heard, or that it is known that they are not."""
         authority = self.authority
         assert authority is not None
+        self.loop = yield Here()
         if self._feed is None and not authority.away:
-            self.loop = yield Here()
             yield Apart(self._open_feed)
 
     def _open_feed(self) -> None:
         assert self.authority is not None
-        with _opening:
+        with self._opening:
             if self._feed is None:
                 self._feed = self.authority.store.listen(Ear(self), self.staleness / 2)
                 # A cache that nobody closed takes its feed along; at the exit that is no matter.
@@ -825,9 +864,10 @@ class Engine:
     def forget_parent(self) -> None:
         """Start anew in a forked process: its threads did not come along."""
         self._feed = None
+        self._opening = threading.Lock()
         self.loop = None
         self.listening = False
-        self._background.forget_parent()
+        self.background.forget_parent()
         self.ages.forget()
         self.flights.forget()
         self.tickets = Tickets()
@@ -841,11 +881,11 @@ class Engine:
 
     def close(self) -> Steps[None]:
         """Stop listening and close the stores."""
-        yield EndAll(self._background)
-        self.ages.forget()
         feed, self._feed = self._feed, None
-        if feed is not None:
+        if feed is not None:  # first of all: it may begin something
             yield Apart(feed.close)
+        yield EndAll(self.background)
+        self.ages.forget()
         self.listening = False
         self.drop_all()
         for guard in self.stores:
@@ -905,12 +945,7 @@ def _counting(*counters: HotKeys | Sampler | None) -> Callable[[str], None] | No
     return both
 
 
-_opening = threading.Lock()  # a feed is opened once, whoever asks first
-
-
 def _forget_parents() -> None:
-    global _opening
-    _opening = threading.Lock()
     flights.forget_parent()
     for engine in list(_engines):
         engine.forget_parent()

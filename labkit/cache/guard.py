@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import itertools
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from labkit.cache.background import Beside, Rest
+from labkit.cache.background import Beside, Rest, alive
 from labkit.cache.breaker import Breaker
 from labkit.cache.errors import Unavailable
 from labkit.cache.steps import Ask, Take
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from labkit.cache.backends.base import Store
-    from labkit.cache.background import Background
+    from labkit.cache.background import Alarm, Background, Worker
     from labkit.cache.steps import Steps
 
 AWAY: Final = object()
@@ -35,6 +36,7 @@ _GRANTED: dict[str, Callable[[Any], Sequence[str]]] = {
     "claim": lambda key: [key],
     "claim_many": list,
 }
+_INVALIDATES = ("delete", "drop_tags", "delete_prefix", "clear")
 _ENDED: dict[str, Callable[[Any], Sequence[str]]] = {
     "fill": lambda claim: [claim.key],
     "fill_many": lambda fills: [claim.key for claim, _, _ in fills],
@@ -51,6 +53,9 @@ class Guard(Breaker):
         pause: Seconds for which a store that failed is left alone.
         background: Pays what is owed to a store that nobody asks.
         now: A clock.
+
+    Attributes:
+        nearer: Those of the stores before it, which may have been filled from it.
     """
 
     def __init__(
@@ -64,20 +69,31 @@ class Guard(Breaker):
         super().__init__(pause, now)
         self.store: Any = store
         self.name = name
+        self.nearer: Sequence[Guard] = ()
         self._background = background
         self._owed: dict[str, dict[str, int]] = {}  # by method and target, numbered
         self._numbers = itertools.count()
-        self._paying = False
+        self._answers = False
+        self._begins = False
+        self._payer: Worker | None = None
 
     def ask(self, method: str, *arguments: Any, **named: Any) -> Steps[Any]:
         """Call a method of the store; AWAY where that fails, or the store is left alone."""
-        if self.away and (not self.closed() or not (yield from self.settle())):
+        # While it answers who pays, invalidations go to it at once, in whatever order: many who
+        # owe could otherwise owe faster than one can pay.
+        at_once = self._answers and method in _INVALIDATES
+        if self.away and not at_once and not (self.closed() and (yield from self.settle())):
             if held := _ENDED.get(method):
-                yield from self.owe("delete", held(arguments[0]))
+                self.remember("delete", held(arguments[0]))
+            yield from self._have_it_paid()
             return AWAY
         granted = _GRANTED.get(method)
         try:
-            answer = yield (Take if granted else Ask)(self.store, method, arguments, named)
+            if granted is None:
+                answer = yield Ask(self.store, method, arguments, named)
+            else:
+                lost = partial(self.owe, "delete", granted(arguments[0]))
+                answer = yield Take(self.store, method, arguments, named, lost)
         except Unavailable as error:
             self.failed(error)
             held = granted or _ENDED.get(method)
@@ -91,59 +107,103 @@ class Guard(Breaker):
     def tell(self, method: str, targets: Sequence[str]) -> Steps[int]:
         """Invalidate keys, tags or prefixes, or (no targets) all; what fails is owed.
 
+        So is what is given up, by a caller that is cancelled: it may not have arrived.
+
         Returns:
             How many there were, as far as the store knows.
         """
         gone = 0
-        for arguments in calls(method, targets):
-            answer = yield from self.ask(method, *arguments)
-            if answer is AWAY:
-                yield from self.owe(method, targets)
-                break
-            gone = max(gone, answer or 0)
+        try:
+            for arguments in calls(method, targets):
+                answer = yield from self.ask(method, *arguments)
+                if answer is AWAY:
+                    yield from self.owe(method, targets)
+                    break
+                gone = max(gone, answer or 0)
+        except Exception:
+            raise
+        except BaseException as stop:
+            yield from self.stopped(stop, method, targets)
+            raise
         return gone
+
+    def stopped(self, stop: BaseException, method: str, targets: Sequence[str]) -> Steps[None]:
+        """Owe what a caller who was stopped may not have said; the store need not be away."""
+        self.remember(method, targets, rest=False)
+        if not isinstance(stop, GeneratorExit):  # then nothing can be begun any more
+            yield from self._have_it_paid()
 
     def owe(self, method: str, targets: Sequence[str]) -> Steps[None]:
         """Remember an invalidation that failed, and see that it is made up for."""
         self.remember(method, targets)
-        with self._lock:
-            begins, self._paying = not self._paying, True
-        if begins:
-            yield Beside(self._background, self._pay)
+        yield from self._have_it_paid()
 
     def settle(self) -> Steps[bool]:
         """Pay what is owed to a store that may have come back; answers whether nothing is left."""
-        for _ in range(_ROUNDS):  # others may owe more meanwhile
-            debts = self.debts()
-            for method, targets in debts.items():
-                try:
-                    for arguments in calls(method, list(targets)):
-                        yield Ask(self.store, method, arguments, {})
-                except Unavailable as error:
-                    self.failed(error)
-                    return False
-                self.paid(method, targets)
-            if debts:
-                self.answered()
-            if not self.owes:
-                return True
+        try:
+            for _ in range(_ROUNDS):  # others may owe more meanwhile
+                debts = self.debts()
+                for method, targets in debts.items():
+                    yield from self._pay(method, list(targets))
+                    self._answers = True
+                    for nearer in self.nearer:  # others may have filled it from here meanwhile
+                        yield from nearer.tell(method, [each for each in targets if each])
+                    self.paid(method, targets)
+                if debts:
+                    self.answered()
+                if not self.owes:
+                    return True
+        except Unavailable as error:
+            self.failed(error)
+        finally:
+            self._answers = False
         return False
 
-    def _pay(self) -> Steps[None]:
-        """Pay what is owed, whether or not anybody asks the store."""
-        try:
-            while (yield Rest(self._background, self._until - self._now())):
-                if self.closed():
-                    yield from self.settle()
-                with self._lock:  # who owes something from here on begins anew
-                    if not self._owed:
-                        self._paying = False
-                        return
-        finally:
-            self._paying = False
+    def _pay(self, method: str, targets: Sequence[str]) -> Steps[None]:
+        """Tell the store of an invalidation.
 
-    def remember(self, method: str, targets: Sequence[str]) -> None:
-        """Remember an invalidation that failed: of keys, tags, prefixes, or (no targets) of all."""
+        What the store cannot be told at all cannot be there either, and must not keep the others
+        from being told: it is counted, and let go.
+        """
+        try:
+            for arguments in calls(method, targets):
+                yield Ask(self.store, method, arguments, {})
+        except Unavailable:
+            raise
+        except Exception:
+            self.failures += 1
+            for each in targets if len(targets) > 1 else ():
+                yield from self._pay(method, [each])
+
+    def _have_it_paid(self) -> Steps[None]:
+        """Begin to pay, unless somebody does."""
+        with self._lock:
+            begins = bool(self._owed) and not self._begins and not alive(self._payer)
+            self._begins |= begins
+        if begins:
+            try:
+                self._payer = yield Beside(self._background, self._keep_paying)
+            finally:
+                self._begins = False
+
+    def _keep_paying(self, alarm: Alarm) -> Steps[None]:
+        """Pay what is owed, whether or not anybody asks the store."""
+        while (yield Rest(alarm, self._until - self._now())):
+            if self.closed():
+                yield from self.settle()
+            with self._lock:  # who owes something from here on begins anew
+                if not self._owed:
+                    self._payer = None
+                    return
+
+    def remember(self, method: str, targets: Sequence[str], *, rest: bool = True) -> None:
+        """Remember an invalidation that failed: of keys, tags, prefixes, or (no targets) of all.
+
+        Args:
+            method: How the store is told.
+            targets: What of.
+            rest: Whether to leave the store alone for a while, if it is not already.
+        """
         with self._lock:
             number = next(self._numbers)
             self._owed.setdefault(method, {}).update(dict.fromkeys(targets or [""], number))
@@ -153,6 +213,8 @@ class Guard(Breaker):
             # it is left alone already, that is not put off: under many writes it would never end.
             if not self.away:
                 self._open()
+                if not rest:
+                    self._until = self._now()
 
     def debts(self) -> dict[str, dict[str, int]]:
         """What is owed: the targets of each method, with the numbers that `paid` wants."""
@@ -182,7 +244,8 @@ class Guard(Breaker):
     def forget_parent(self) -> None:
         """Start anew in a forked process: the threads did not come along."""
         super().forget_parent()
-        self._paying = False
+        self._answers = self._begins = False
+        self._payer = None
 
 
 def calls(method: str, targets: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import weakref
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import TYPE_CHECKING
 
-from labkit.cache.steps import run, run_from_thread
+from labkit.cache.steps import run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from labkit.cache.engine import Engine
 
@@ -23,26 +24,22 @@ class Ear:
     def changed(self, keys: Sequence[str]) -> None:
         """Drop these keys."""
         if engine := self._engine():
-            self._upper(engine, "delete", keys)
-            engine.drop_keys(keys)
+            self._drop(engine, "delete", keys, lambda: engine.drop_keys(keys))
 
     def dropped(self, tags: Sequence[str]) -> None:
         """Drop what carries these tags."""
         if engine := self._engine():
-            self._upper(engine, "drop_tags", tags)
-            engine.drop_tags(tags)
+            self._drop(engine, "drop_tags", tags, lambda: engine.drop_tags(tags))
 
     def prefix_deleted(self, prefix: str) -> None:
         """Drop the keys that start so."""
         if engine := self._engine():
-            self._upper(engine, "delete_prefix", [prefix])
-            engine.drop_prefix(prefix)
+            self._drop(engine, "delete_prefix", [prefix], lambda: engine.drop_prefix(prefix))
 
     def cleared(self) -> None:
         """Drop everything."""
         if engine := self._engine():
-            self._upper(engine, "clear", [])
-            engine.drop_all()
+            self._drop(engine, "clear", [], engine.drop_all)
 
     def cut(self, since: float) -> None:
         """Let nothing live longer than the bound of staleness."""
@@ -60,15 +57,27 @@ class Ear:
                 engine.drop_all()
                 engine.listening = True
 
+    def _drop(
+        self, engine: Engine, method: str, targets: Sequence[str], drop: Callable[[], object]
+    ) -> None:
+        """Drop something from memory and from the stores before the authority."""
+        drop()
+        if len(engine.stores) > 1:
+            self._upper(engine, method, targets)
+            drop()  # what came from there meanwhile
+
     @staticmethod
     def _upper(engine: Engine, method: str, targets: Sequence[str]) -> None:
         """Tell the stores before the authority."""
         for guard in engine.stores[:-1]:
-            steps = guard.tell(method, targets)
+            tell = partial(guard.tell, method, targets)
             if engine.loop is None or guard.store.blocking:
-                run(steps)
+                run(tell())
+                continue
+            if guard.rests():  # a loop that is held up is not waited for again and again
+                guard.remember(method, targets)
                 continue
             try:
-                run_from_thread(steps, engine.loop, engine.staleness)
+                engine.background.run_in(engine.loop, tell, engine.staleness)
             except (TimeoutError, CancelledError, RuntimeError):  # the loop is held up, or gone
                 guard.remember(method, targets)

@@ -59,8 +59,10 @@ class Ask(msgspec.Struct, eq=False):
         return await answer if inspect.isawaitable(answer) else answer
 
 
-class Take(Ask):
+class Take(Ask, eq=False):
     """Call a method that grants claims; whoever is cancelled meanwhile gives them back."""
+
+    _lost: Callable[[], Steps[None]]  # done where that fails
 
     async def later(self) -> Any:
         """The method's answer."""
@@ -68,11 +70,13 @@ class Take(Ask):
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
-            with contextlib.suppress(Unavailable):
+            try:
                 answer = await asking
                 for each in answer if isinstance(answer, list) else [answer]:
                     if isinstance(each, Claim):
                         await Ask(self._store, "release", (each,), {}).later()
+            except Unavailable:
+                await run_async(self._lost())
             raise
 
 
@@ -192,22 +196,3 @@ async def run_async(steps: Steps[T]) -> T:
                 step = steps.send(answer)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
-
-
-def run_from_thread(steps: Steps[T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
-    """Carry out an operation in the event loop of another thread, and wait for it.
-
-    Raises:
-        TimeoutError: The loop has not done it within so many seconds; it is given up.
-        RuntimeError: The loop is closed.
-    """
-    operation = run_async(steps)
-    try:
-        outcome = asyncio.run_coroutine_threadsafe(operation, loop)
-    except RuntimeError:
-        operation.close()
-        raise
-    try:
-        return outcome.result(patience)
-    finally:
-        outcome.cancel()

@@ -324,6 +324,22 @@ def test_debts_are_paid_where_loads_in_the_background_run_at_once() -> None:
     cache.close()
 
 
+@needs_server
+def test_what_the_store_cannot_be_told_keeps_nothing_else_from_being_told(
+    caches: Caches, proxy: Proxy
+) -> None:
+    reader = caches.cache()
+    writer = caches.cache(caches.tier(BUDGET, proxy.url), pause=SHORT)
+    reader.set("k", "old")
+    proxy.cut()
+    writer.delete("k")
+    writer.delete("\ud800")
+    proxy.mend()
+    until(lambda: not caches.owes(writer), "the paying")
+    assert reader.get("k") is MISSING
+    assert writer.get("k") is MISSING
+
+
 # --- Between failing and working: a dictionary that can be told to fail
 
 
@@ -352,6 +368,9 @@ class FragileStore:
         self._store = store
 
     def __getattr__(self, name: str) -> Any:
+        if not hasattr(self._store, name):
+            raise AttributeError(name)
+
         def method(*args: Any, **kwargs: Any) -> Any:
             if self._tier.fails(name):
                 raise Unavailable("told to fail")
@@ -620,3 +639,18 @@ def test_a_lease_without_an_end_is_no_lease(safe: Caches) -> None:
         client.set("cache:l:k", "x" * 16)
     assert cache.get_or_load("k", lambda: 1) == 1
     assert cache.get("k") == 1
+
+
+@needs_server
+def test_a_full_server_from_which_is_only_read_is_not_left_alone(
+    caches: Caches, server: LocalServer
+) -> None:
+    cache = caches.cache(pause=LONG)
+    cache.set("k", "old")
+    cache.set("l", "stays")
+    with server.client() as client:
+        client.config_set("maxmemory", 1)
+        cache.set("k", "new")
+        assert cache.stats().tiers[-1].failures == 1
+        assert caches.owes(cache) == 0
+        assert (cache.get("k"), cache.get("l")) == (MISSING, "stays")

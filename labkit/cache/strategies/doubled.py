@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from labkit.cache.keys import encode
+from labkit.cache.known import text_of
 from labkit.cache.steps import Ask, Step, run
 from labkit.cache.strategies.base import C, K, V
 from labkit.cache.strategies.reading import CacheAside
@@ -62,7 +62,7 @@ class DelayedDoubleDelete(CacheAside[C, K, V]):
         try:
             yield from self._of_source(method, key, *value)
             if value and self._known is not None:
-                yield Ask(self._known, "add", ([encode(key)],), {})
+                yield Ask(self._known, "add", ([text_of(key)],), {})
         finally:
             yield self._second(text)
 
@@ -74,7 +74,7 @@ class DelayedDoubleDelete(CacheAside[C, K, V]):
             yield from engine.delete([text])
 
         if self._awaited:
-            return _Begin(lambda: engine._background.start_task(delete), self._delay, self._later)
+            return _Begin(lambda: engine.background.start_task(delete), self._delay, self._later)
         return _Begin(lambda: run(delete()), self._delay, self._later)
 
 
