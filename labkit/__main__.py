@@ -43,7 +43,16 @@ RedisURL = Annotated[
         help="The URL of a Redis server; without it LABKIT_REDIS_URL's, or one of its own."
     ),
 ]
-LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+
+
+def _level(given: str) -> str:
+    if given not in _LEVELS:
+        raise typer.BadParameter(f"{given!r} is no level; expected {', '.join(_LEVELS)}.")
+    return given
+
+
+_LEVELS = ("debug", "info", "warning", "error")
+LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.", callback=_level)]
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -15,7 +15,7 @@ from labkit.cache.engine import Call, Engine
 from labkit.cache.hot import HotKeys
 from labkit.cache.options import Options, checked_tags, seconds
 from labkit.cache.serializers import MessagePack
-from labkit.cache.targets import entity as tag_of
+from labkit.cache.targets import Key, Prefix, Tag, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labkit.cache.serializers import Serializer
     from labkit.cache.stats import Stats
     from labkit.cache.steps import Steps
+    from labkit.cache.targets import Target
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:/-]+")
 _taken: weakref.WeakSet[MemoryTier] = weakref.WeakSet()
@@ -79,6 +80,8 @@ class BaseCache:
     """
 
     _asynchronous: bool
+    _is_part = False
+    """Whether it is one of the caches of a smart one."""
 
     def __init__(
         self,
@@ -192,29 +195,18 @@ class BaseCache:
         tag: str | None,
         prefix: str | None,
         entity: tuple[str, Any] | None,
-    ) -> Steps[Any]:
-        given = {"key": key, "tag": tag, "prefix": prefix, "entity": entity}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        if len(chosen) != 1:
-            raise TypeError(
-                f"invalidate() got {', '.join(chosen) or 'nothing'}; expected one of key=, tag=, "
-                "prefix= and entity=. clear() drops everything"
-            )
-        ((what, value),) = chosen.items()
-        if what == "entity":
-            if not isinstance(value, tuple) or len(value) != 2:
-                raise TypeError(f"entity is {value!r}; expected a kind and an id: ('author', 4)")
-            return self._engine.delete_tags([str(tag_of(*value))])
-        if not isinstance(value, str):
-            raise TypeError(f"{what} is {value!r}; expected a text")
-        if not value:
-            raise ValueError(f"{what} is empty; clear() drops everything")
-        text = str(value)
-        if what == "key":
-            return self._engine.delete([text])
-        if what == "tag":
-            return self._engine.delete_tags([text])
-        return self._engine.delete_prefix(text)
+    ) -> Steps[None]:
+        return self._drop([chosen(key, tag, prefix, entity)])
+
+    def _drop(self, targets: Sequence[Target]) -> Steps[None]:
+        """Drop what targets name: all keys in one trip, and all tags."""
+        if keys := [str(target) for target in targets if isinstance(target, Key)]:
+            yield from self._engine.delete(keys)
+        if tags := [str(target) for target in targets if isinstance(target, Tag)]:
+            yield from self._engine.delete_tags(tags)
+        for target in targets:
+            if isinstance(target, Prefix):
+                yield from self._engine.delete_prefix(str(target))
 
     def _delete(self, key: str) -> Steps[bool]:
         _checked([key])

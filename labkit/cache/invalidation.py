@@ -8,29 +8,31 @@
 
     rules.tell(event)
 
-Targets are made with `key`, `tag`, `prefix` and `entity` of `labkit.cache.targets`.
+Targets are made with `key`, `tag`, `prefix` and `entity` of `labkit.cache.targets`. Over a
+`SmartCache` they reach all of its caches, and `entity("Article", 17)` is the entity itself, with
+what shows it, besides what carries that tag.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
-from labkit.cache.aio import AsyncCache
 from labkit.cache.keys.names import name_of
-from labkit.cache.steps import run, run_async
-from labkit.cache.targets import Key, Prefix, Tag, Target, entity, key, prefix, tag
+from labkit.cache.smart import Hub, caches_of, face_of
+from labkit.cache.targets import Target, entity, key, prefix, tag
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from labkit.cache.aio import AsyncCache
     from labkit.cache.base import BaseCache
     from labkit.cache.cache import Cache
-    from labkit.cache.engine import Engine
+    from labkit.cache.smart import AsyncSmartCache, SmartCache
     from labkit.cache.steps import Steps
 
 __all__ = ["Invalidations", "RuleFailed", "entity", "key", "prefix", "tag"]
 
-C = TypeVar("C", bound="BaseCache")
+C = TypeVar("C", bound="BaseCache | Hub[Any]")
 F = TypeVar("F", bound="Callable[[Any], Iterable[Target] | Target | None]")
 
 
@@ -64,16 +66,21 @@ class _Asked(NamedTuple):
 class Invalidations(Generic[C]):
     """Rules that say what an event makes old, and that drop it.
 
-    With an `AsyncCache`, `tell` and `tell_all` are awaited. Rules are plain functions either way.
+    With an `AsyncCache` or an `AsyncSmartCache`, `tell` and `tell_all` are awaited. Rules are plain
+    functions either way.
 
     Args:
-        cache: What the targets are dropped from.
+        cache: What the targets are dropped from. Where there is a smart cache it is that, and not
+            its `cache`, which knows nothing of entities.
         strict: Whether an event that no rule is for is an error. Otherwise it is counted.
 
     Attributes:
         told: How many events there were.
         unknown: How many of them no rule was for.
         failures: How often a rule raised, or was missing where the rules are strict.
+
+    Raises:
+        TypeError: It is no cache, or a part of a smart one.
 
     Example:
         >>> from labkit.cache import Cache
@@ -90,12 +97,16 @@ class Invalidations(Generic[C]):
     """
 
     def __init__(self, cache: C, *, strict: bool = False) -> None:
+        self._run: Callable[[Any], Any] = face_of(cache)
+        if not isinstance(cache, Hub) and cache._is_part:
+            raise TypeError(
+                f"{cache!r} is a part of a smart cache, and its rules would miss entities; pass "
+                "the smart cache itself"
+            )
         self.cache = cache
         self.told = self.unknown = self.failures = 0
         self._strict = strict
         self._rules: list[_Rule] = []
-        self._engine: Engine = cache._engine
-        self._run: Callable[[Any], Any] = run_async if isinstance(cache, AsyncCache) else run
 
     def on(self, what: str | type | Callable[[Any], bool]) -> Callable[[F], F]:
         """Say what an event drops; several rules may apply to one event.
@@ -131,19 +142,27 @@ class Invalidations(Generic[C]):
         return asked.targets
 
     @overload
-    def tell(self: Invalidations[Cache], event: Any) -> bool: ...
+    def tell(self: Invalidations[Cache] | Invalidations[SmartCache], event: Any) -> bool: ...
     @overload
-    def tell(self: Invalidations[AsyncCache], event: Any) -> Awaitable[bool]: ...
+    def tell(
+        self: Invalidations[AsyncCache] | Invalidations[AsyncSmartCache], event: Any
+    ) -> Awaitable[bool]: ...
     def tell(self, event: Any) -> Any:
         """Drop what an event makes old; see `tell_all`."""
         return self._run(self._tell([event]))
 
     @overload
-    def tell_all(self: Invalidations[Cache], events: Iterable[Any]) -> bool: ...
+    def tell_all(
+        self: Invalidations[Cache] | Invalidations[SmartCache], events: Iterable[Any]
+    ) -> bool: ...
     @overload
-    def tell_all(self: Invalidations[AsyncCache], events: Iterable[Any]) -> Awaitable[bool]: ...
+    def tell_all(
+        self: Invalidations[AsyncCache] | Invalidations[AsyncSmartCache], events: Iterable[Any]
+    ) -> Awaitable[bool]: ...
     def tell_all(self, events: Iterable[Any]) -> Any:
         """Drop what events make old, each target once: all keys in one trip, and all tags.
+
+        The entities of a smart cache are dropped one by one, as `Entities.invalidate` does it.
 
         Returns:
             Whether every store has heard of it. One that is away hears of it before it is asked for
@@ -152,6 +171,8 @@ class Invalidations(Generic[C]):
 
         Raises:
             RuleFailed: A rule raised, or there was none and the rules are strict.
+            Exception: What the source of an entity raised, which is asked where relations lead; all
+                else is dropped.
         """
         return self._run(self._tell(list(events)))
 
@@ -160,18 +181,10 @@ class Invalidations(Generic[C]):
         self.told += len(events)
         self.unknown += asked.unknown
         self.failures += len(asked.failed)
-        yield from self._drop(asked.targets)
+        yield from self.cache._drop(asked.targets)
         _refuse(asked.failed)
-        return not any(guard.owes for guard in self._engine.stores)
-
-    def _drop(self, targets: Sequence[Target]) -> Steps[None]:
-        if keys := [str(target) for target in targets if isinstance(target, Key)]:
-            yield from self._engine.delete(keys)
-        if tags := [str(target) for target in targets if isinstance(target, Tag)]:
-            yield from self._engine.delete_tags(tags)
-        for target in targets:
-            if isinstance(target, Prefix):
-                yield from self._engine.delete_prefix(str(target))
+        caches = caches_of(self.cache).values()
+        return not any(guard.owes for cache in caches for guard in cache._engine.stores)
 
     def _ask(self, events: Sequence[Any]) -> _Asked:
         """Ask the rules about events."""

@@ -7,10 +7,12 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
 
 _STATUS = re.compile(r'" (\d{3})(?!\d)')  # in the common log format it follows the quoted request
 
@@ -60,10 +62,39 @@ def keys_in(path: str | os.PathLike[str]) -> Iterator[str]:
     Args:
         path: The file, in UTF-8; one that ends in `.gz` is unpacked.
     """
-    for line in _lines(path):
+    for _, key in _numbered(path):
+        yield key
+
+
+def ids_from(path: str | os.PathLike[str], read: Callable[[str], T]) -> Iterator[T]:
+    """The ids of such a file, as they are read.
+
+    Args:
+        path: The file.
+        read: Makes an id of a text; raises ValueError where it is none.
+
+    Raises:
+        ValueError: A line is no id; the message names the file and the line.
+        OSError: The file cannot be read; the message says what it is for.
+    """
+    try:
+        for number, key in _numbered(path):
+            try:
+                found = read(key)
+            except ValueError as error:
+                raise ValueError(f"{os.fspath(path)}:{number}: {error}") from None
+            yield found
+    except FileNotFoundError as error:
+        told = f"there is no such file of ids to warm, in {Path.cwd()}"
+        raise FileNotFoundError(error.errno, told, os.fspath(path)) from None
+
+
+def _numbered(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """The keys of a file, each behind the number of its line."""
+    for number, line in enumerate(_lines(path), 1):
         key = line.strip()
         if key and not key.startswith("#"):
-            yield key
+            yield number, key
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[str]:

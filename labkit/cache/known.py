@@ -3,6 +3,9 @@
 Whoever asks for ids that do not exist misses every cache, and each miss is a query. What knows the
 ids that do exist answers such questions itself. It may take an id that does not exist for a known
 one, which costs a query; it never takes one that exists for unknown.
+
+An id may be whatever a key can be made of, and is asked for by its text: see `text_of`. So 1 and
+"1" are one id here, which no source has two of.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import hashlib
 import math
 import struct
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from labkit.cache.keys import encode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
@@ -21,7 +26,7 @@ _MAGIC = b"BLM\x01"  # the last byte is the version of the layout
 
 
 class Known(Protocol):
-    """Knows which ids exist. Methods may as well be coroutine functions."""
+    """Knows which ids exist, by their texts. Methods may as well be coroutine functions."""
 
     blocking: bool
     """Whether a call may wait for something outside this process, without being a coroutine."""
@@ -33,24 +38,38 @@ class Known(Protocol):
         """These ids exist from now on."""
 
 
+def text_of(key: Any) -> str:
+    """What stands for an id: a text for itself, anything else as it stands in a key.
+
+    Raises:
+        Unkeyable: It has no text of its own.
+    """
+    return str(key) if isinstance(key, str) else encode(key)
+
+
 class KnownSet:
     """Knows every id itself; exact, at about 100 bytes each.
 
     Args:
         keys: The ids.
+
+    Example:
+        >>> ids = KnownSet([1, 2])
+        >>> ids.has(1), ids.has("1"), ids.has(3)
+        (True, True, False)
     """
 
     blocking = False
 
-    def __init__(self, keys: Iterable[str] = ()) -> None:
+    def __init__(self, keys: Iterable[Any] = ()) -> None:
         self._keys: set[str] = set()
         self.add(keys)
 
-    def has(self, key: str) -> bool:
+    def has(self, key: Any) -> bool:
         """Whether an id exists."""
-        return key in self._keys
+        return text_of(key) in self._keys
 
-    def add(self, keys: Iterable[str]) -> None:
+    def add(self, keys: Iterable[Any]) -> None:
         """These ids exist from now on."""
         self._keys.update(several(keys))
 
@@ -139,12 +158,12 @@ class BloomFilter:
         """The share of unknown ids that it takes for known as it is now."""
         return float(self.fill**self._shape.hashes)
 
-    def has(self, key: str) -> bool:
+    def has(self, key: Any) -> bool:
         """Whether an id exists; one that does not is taken for known now and then."""
         found = self._bytes
-        return all(found[at >> 3] & 128 >> (at & 7) for at in self._shape.positions(key))
+        return all(found[at >> 3] & 128 >> (at & 7) for at in self._shape.positions(text_of(key)))
 
-    def add(self, keys: Iterable[str]) -> None:
+    def add(self, keys: Iterable[Any]) -> None:
         """These ids exist from now on."""
         for key in several(keys):
             positions = self._shape.positions(key)
@@ -192,15 +211,15 @@ class BloomFilter:
         return f"<BloomFilter of {self.capacity} ids: {len(self)} added, {self.fill:.0%} full>"
 
 
-def several(keys: Iterable[str]) -> Iterable[str]:
-    """The ids, unless they are one text.
+def several(keys: Iterable[Any]) -> Iterable[str]:
+    """The texts of ids, as they are asked for, unless they are one text.
 
     Raises:
         TypeError: They are one text, whose characters would be taken for ids.
     """
-    if isinstance(keys, str):
+    if isinstance(keys, (str, bytes)):
         raise TypeError(f"keys is the text {keys!r}; expected several ids: [{keys!r}]")
-    return keys
+    return map(text_of, keys)
 
 
 def _sum(capacity: int, error_rate: float, count: int, content: bytes) -> bytes:

@@ -10,13 +10,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.errors import Unavailable
+from labkit.cache.smart import caches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from labkit.cache.base import BaseCache
     from labkit.cache.cache import Cache
     from labkit.cache.relay import BaseRelay, RelayState
+    from labkit.cache.smart import Hub
     from labkit.cache.stats import Stats
     from labkit.cache.strategies import WriteBehind
 
@@ -37,17 +39,22 @@ class PrometheusCollector:
         REGISTRY.register(PrometheusCollector(cache, name="news"))
 
     Args:
-        cache: The cache.
-        name: The value of the label `cache`.
+        cache: The cache, or a smart one; of that, all caches, also those that come to it later.
+        name: The value of the label `cache`. Of a smart cache it is that of entities in all tiers;
+            of those in others it is `news/memory`, with the names of these.
+
+    Raises:
+        TypeError: It is no cache.
     """
 
-    def __init__(self, cache: BaseCache, name: str) -> None:
+    def __init__(self, cache: BaseCache | Hub[Any], name: str) -> None:
+        caches_of(cache)
         self._cache = cache
         self._name = name
 
     def collect(self) -> Iterable[Any]:
         """The metrics of now."""
-        yield from _families("cache", self._name, _METRICS, self._cache.stats())
+        yield from _families("cache", _METRICS, _stats(self._cache, self._name))
 
 
 class Together:
@@ -84,7 +91,7 @@ class RelayCollector:
 
     def collect(self) -> Iterable[Any]:
         """The metrics of now."""
-        yield from _families("relay", self._name, _RELAY_METRICS, self._relay.stats())
+        yield from _families("relay", _RELAY_METRICS, {self._name: self._relay.stats()})
 
 
 class QueueCollector:
@@ -114,36 +121,48 @@ class QueueCollector:
             yield family
 
 
-def _families(kind: str, name: str, metrics: Iterable[Metric], state: Any) -> Iterable[Any]:
-    """What `prometheus_client` wants of the metrics of one thing of a kind."""
+def _stats(cache: BaseCache | Hub[Any], name: str) -> dict[str, Stats]:
+    """The statistics of each cache, by the label that tells it from the others of a smart one."""
+    (first, *others) = caches_of(cache).items()
+    labelled = {name: first[1]} | {f"{name}/{tiers}": each for tiers, each in others}
+    return {label: each.stats() for label, each in labelled.items()}
+
+
+def _families(kind: str, metrics: Iterable[Metric], states: Mapping[str, Any]) -> Iterable[Any]:
+    """What `prometheus_client` wants of the metrics of things of a kind, by their names."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     for metric, text, grows, read in metrics:
-        samples = list(read(state))
-        labels = [kind, *(samples[0][1] if samples else ())]
+        samples = [(name, *sample) for name, state in states.items() for sample in read(state)]
+        labels = [kind, *(samples[0][2] if samples else ())]
         make = CounterMetricFamily if grows else GaugeMetricFamily
         family = make(f"labkit_{kind}_{metric}", text, labels=labels)
-        for value, found in samples:
+        for name, value, found in samples:
             family.add_metric([name, *found.values()], value)
         yield family
 
 
-def observe(cache: BaseCache, name: str, meter: Any) -> None:
+def observe(cache: BaseCache | Hub[Any], name: str, meter: Any) -> None:
     """Give the statistics of a cache to a meter of OpenTelemetry.
 
     Args:
-        cache: The cache.
+        cache: The cache, or a smart one; see `PrometheusCollector`.
         name: The value of the attribute `cache`.
         meter: What `opentelemetry.metrics.get_meter(...)` returns.
+
+    Raises:
+        TypeError: It is no cache.
     """
     from opentelemetry.metrics import Observation
 
+    caches_of(cache)
     for metric, text, grows, read in _METRICS:
         make = meter.create_observable_counter if grows else meter.create_observable_gauge
 
         def observed(_: Any, read: Callable[[Stats], Iterator[Sample]] = read) -> Iterator[Any]:
-            for value, labels in read(cache.stats()):
-                yield Observation(value, {"cache": name, **labels})
+            for label, stats in _stats(cache, name).items():
+                for value, labels in read(stats):
+                    yield Observation(value, {"cache": label, **labels})
 
         make(f"labkit.cache.{metric}", callbacks=[observed], description=text)
 

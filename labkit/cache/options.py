@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,7 +12,7 @@ from labkit.cache.lifetimes import Lifetime
 from labkit.clock import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from labkit.cache.serializers import Serializer
 
@@ -76,7 +77,7 @@ class Options:
         if self.sliding and (self.ttl is None or callable(self.ttl)):
             raise ValueError("sliding=True needs a ttl that is a time, to start anew at each read")
         for name in ("stale_while_revalidate", "stale_if_error"):
-            object.__setattr__(self, name, duration(getattr(self, name)))
+            object.__setattr__(self, name, time(name, getattr(self, name)))
         if not 0 <= self.refresh_ahead < 1:
             raise ValueError(
                 f"refresh_ahead is {self.refresh_ahead!r}; expected a share from 0 up to below 1"
@@ -99,9 +100,18 @@ class Options:
         return max(self.stale_while_revalidate, self.stale_if_error)
 
     def but(self, **changes: Any) -> Options:
-        """These options with some of them changed; what is UNSET was not given."""
+        """These options with some of them changed; what is UNSET was not given.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: An option makes no sense.
+        """
         given = {name: value for name, value in changes.items() if value is not UNSET}
-        return dataclasses.replace(self, **given) if given else self
+        try:
+            return dataclasses.replace(self, **given) if given else self
+        except (TypeError, ValueError):
+            refuse_unknown(given, _NAMES)  # only now: whoever gives a ttl at each call does not pay
+            raise
 
     def lifetime(self, value: Any, key: str = "") -> float | None:
         """Seconds that the value of a key shall live, None for ever; 0 or less: do not keep it."""
@@ -126,6 +136,24 @@ class Options:
         if ttl is None or not self.jitter:
             return ttl
         return ttl * (1 - self.jitter * random.random())
+
+
+_NAMES = [field.name for field in dataclasses.fields(Options) if field.init]
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse options that there are not.
+
+    Raises:
+        TypeError: There is one.
+    """
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise TypeError(
+                f"there is no option {name!r}"
+                + (f"; did you mean {near[0]!r}?" if near else f"; expected {', '.join(known)}")
+            )
 
 
 class _Unset:
@@ -168,7 +196,20 @@ def seconds(name: str, ttl: Any, *, zero: bool = False) -> float | None:
     """
     if ttl is None:
         return None
-    found = duration(ttl)
-    if found < 0 or (found == 0 and not zero):
+    found = time(name, ttl)
+    if found == 0 and not zero:
         raise ValueError(f"{name} is {ttl!r}; expected a time above 0, or None for ever")
     return found
+
+
+def time(name: str, value: Any) -> float:
+    """A time in seconds.
+
+    Raises:
+        TypeError: It is neither a number nor a text.
+        ValueError: It is negative, or a text that is no time; the message names it.
+    """
+    try:
+        return duration(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} is {error}") from None

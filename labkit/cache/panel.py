@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
+from labkit.cache.smart import Hub
 from labkit.clock import duration
 from labkit.latency import format_time
 
@@ -79,15 +80,20 @@ class Panel:
     In a notebook it is a table that changes in its place; elsewhere it is printed.
 
     Args:
-        caches: A cache, or several.
+        caches: A cache, or several; or a smart one, for all of its caches.
         every: How often it is drawn anew within a `with` block.
 
     Raises:
         ValueError: `every` is 0 or no time at all.
     """
 
-    def __init__(self, caches: Watched | Iterable[Watched], every: float | str = "1s") -> None:
-        self._caches = list(caches) if isinstance(caches, Iterable) else [caches]
+    def __init__(
+        self, caches: Watched | Hub[Any] | Iterable[Watched], every: float | str = "1s"
+    ) -> None:
+        if isinstance(caches, Iterable) and not isinstance(caches, Hub):
+            self._caches: list[Watched | Hub[Any]] = list(caches)
+        else:
+            self._caches = [caches]
         self._every = duration(every)
         if not self._every:
             raise ValueError(f'every is {every!r}; expected a time above 0, such as "1s"')
@@ -145,8 +151,9 @@ class Panel:
         )
 
     def _tables(self) -> Iterable[_Table]:
-        for cache in self._caches:
-            yield from _tables_of(cache.namespace, cache.stats())
+        for each in self._caches:
+            for cache in each.caches if isinstance(each, Hub) else [each]:
+                yield from _tables_of(cache.namespace, cache.stats())
 
 
 class _Share(float):

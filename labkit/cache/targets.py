@@ -32,6 +32,30 @@ class Tag(Target):
     __slots__ = ()
 
 
+class Entity(Tag):
+    """The tag of an entity, which knows whose it is.
+
+    Attributes:
+        kind: What the entity is.
+        id: Which one it is.
+    """
+
+    __slots__ = ("id", "kind")
+
+    kind: str
+    id: Any
+
+    @classmethod
+    def of(cls, text: str, kind: str, id: Any) -> Entity:  # noqa: A002 - it is one
+        """The tag of this text."""
+        made = cls(text)
+        made.kind, made.id = kind, id
+        return made
+
+    def __repr__(self) -> str:
+        return f"entity({self.kind!r}, {self.id!r})"
+
+
 class Prefix(Target):
     """How keys begin."""
 
@@ -53,10 +77,11 @@ def prefix(text: str) -> Prefix:
     return Prefix(_filled("prefix", text))
 
 
-def entity(kind: str, id: Any) -> Tag:  # noqa: A002 - it is one
+def entity(kind: str, id: Any) -> Entity:  # noqa: A002 - it is one
     """The tag that stands for a thing, such as an author, in every value that shows it.
 
-    It is the tag that the template `author:{author_id}` makes of the same id.
+    It is the tag that the template `author:{author_id}` makes of the same id. In a `SmartCache`
+    that has entities of this kind it stands for the entity itself, too.
 
     Args:
         kind: What the thing is: a text without white space, `:` and `#`.
@@ -83,7 +108,35 @@ def entity(kind: str, id: Any) -> Tag:  # noqa: A002 - it is one
             f"the kind of an entity is {kind!r}; expected a text without white space, ':' and '#', "
             "such as 'author'"
         )
-    return Tag(shorten(f"{kind}:{encode(id)}", f"{kind}:"))
+    return Entity.of(shorten(f"{kind}:{encode(id)}", f"{kind}:"), kind, id)
+
+
+def chosen(
+    key: str | None, tag: str | None, prefix: str | None, entity: tuple[str, Any] | None
+) -> Target:
+    """The one target that the arguments of `invalidate` name.
+
+    Raises:
+        TypeError: Not exactly one of them is given, or it is nothing of the kind.
+        ValueError: It is empty.
+    """
+    given: dict[str, Any] = {"key": key, "tag": tag, "prefix": prefix, "entity": entity}
+    named = {name: value for name, value in given.items() if value is not None}
+    if len(named) != 1:
+        raise TypeError(
+            f"invalidate() got {', '.join(named) or 'nothing'}; expected one of key=, tag=, "
+            "prefix= and entity=. clear() drops everything"
+        )
+    ((what, value),) = named.items()
+    if what != "entity":
+        return _KINDS[what](_filled(what, value))
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"entity is {value!r}; expected a kind and an id: ('author', 4)")
+    return _entity(*value)
+
+
+_KINDS: dict[str, type[Target]] = {"key": Key, "tag": Tag, "prefix": Prefix}
+_entity = entity  # which `chosen` has as a parameter
 
 
 def _filled(what: str, text: str) -> str:

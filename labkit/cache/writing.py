@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.backends.base import Busy, Claim
+from labkit.cache.engine import MISSING
 from labkit.cache.errors import Contended, Unavailable
 from labkit.cache.flights import ABANDONED
 from labkit.cache.guard import AWAY
@@ -36,15 +37,17 @@ def write_through(engine: Engine, call: Call, value: Any) -> Steps[None]:
         engine: The cache.
         call: The key, how its value is kept, and `loader`, which writes it to the source and
             returns it as it then stands there.
-        value: The value as it was given.
+        value: The value as it was given; MISSING where the source says what it has stored, since
+            what was given may lack what the source fills in.
 
     Raises:
-        Unserializable: The value cannot be stored; nothing was written.
+        Unserializable: The value cannot be stored; nothing was written. What the source says that
+            it has stored cannot be; it was written, and the key has no value in the cache.
         Unavailable: The cache does not answer; nothing was written.
         Contended: Others write the key; nothing was written.
         Exception: What the source raised; the key has no value in the cache then.
     """
-    if engine.stores:
+    if engine.stores and value is not MISSING:
         _ = Product(value, call.options, None).payload  # or it raises
     turn = engine.writers.queue_up(call.key)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from labkit.cache.keyfiles import ids_from
 from labkit.cache.warming import keys_in, most_read
 
 if TYPE_CHECKING:
@@ -122,3 +124,20 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         most_read([], most=0)
     with pytest.raises(FileNotFoundError):
         list(keys_in(tmp_path / "nothing"))
+
+
+def test_ids_are_read_as_they_are_needed_and_a_line_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_text("# the first\n\n 3 \n4\nabc\n5\n")
+    ids = ids_from(path, int)
+    assert [next(ids), next(ids)] == [3, 4]
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:5: invalid literal for int"):
+        next(ids)
+
+
+def test_a_file_of_ids_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no such file of ids.* in /.*: 'warm/ids\.txt'"):
+        next(ids_from("warm/ids.txt", int))

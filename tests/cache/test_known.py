@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import subprocess
 import sys
+import uuid
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis.strategies import binary, integers, lists, sets, text
 
+from labkit.cache import AsyncCache, Cache, FunctionSource, ReadThrough
+from labkit.cache.keys import Unkeyable, encode
 from labkit.cache.known import BloomFilter, BloomShape, KnownSet
 from tests.cache.crowd import in_threads
 
@@ -134,3 +139,39 @@ def test_one_text_is_not_taken_for_several_ids() -> None:
     for ids in (KnownSet(), BloomFilter(10)):
         with pytest.raises(TypeError, match=r"keys is the text 'abc'.*: \['abc'\]"):
             ids.add("abc")
+
+
+# --- Ids that are no texts
+
+PLACE = uuid.UUID(int=7)
+
+
+@pytest.mark.parametrize("make", [KnownSet, lambda: BloomFilter(100, 1e-6)])
+def test_an_id_is_known_by_the_text_that_a_key_has(make: Any) -> None:
+    ids = make()
+    ids.add([1, (2, "x"), PLACE, "a b"])
+    assert all(map(ids.has, [1, (2, "x"), PLACE, "a b", "1", encode((2, "x"))]))
+    assert not any(map(ids.has, [2, "2", (2, "y"), (1, "x"), "ab", None]))
+    assert len(ids) == 4
+    with pytest.raises(Unkeyable, match="is an object"):
+        ids.add([object()])
+    with pytest.raises(TypeError, match=r"keys is the text b'abc'"):
+        ids.add(b"abc")
+
+
+@pytest.mark.parametrize("id", [1, "1", "ada", "a b", "0af3-77", (1, "x"), PLACE])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_source_with_such_ids_is_asked_for_those_that_are_there(id: Any, awaited: bool) -> None:  # noqa: A002
+    """Texts as well: in a key some stand in quotes, and those in a set do not."""
+    rows = {id: "there"}
+    source = FunctionSource(rows.get, save=rows.__setitem__)
+    kind: Any = AsyncCache if awaited else Cache
+    cache = kind()
+    titles: Any = ReadThrough(cache, source, name="title", known=KnownSet([id]))
+
+    async def ask() -> list[Any]:
+        answers = [titles.get(id), titles.get(99), titles.save("b c", "new"), titles.get("b c")]
+        return [await each if awaited else each for each in answers]
+
+    assert asyncio.run(ask()) == ["there", None, None, "new"]
+    assert titles.turned_away == 1

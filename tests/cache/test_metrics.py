@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import prometheus_client
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -12,10 +15,15 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from labkit import LocalServer
 from labkit.cache import Cache, FunctionSource, MemoryTier, RedisTier, WriteBehind
 from labkit.cache.metrics import PrometheusCollector, QueueCollector, observe
+from labkit.cache.policies import Policy
+from labkit.cache.smart import AsyncSmartCache, SmartCache
 from tests.cache.dict_store import DictTier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+NEAR = Policy(tiers=["memory"])
 
 
 @pytest.fixture
@@ -138,3 +146,57 @@ def test_a_queue_of_writes_is_told_too() -> None:
         server.kill()
         assert told("depth") is None
         cache.close()
+
+
+class Note(msgspec.Struct, frozen=True):
+    id: int
+
+
+class Draft(msgspec.Struct, frozen=True):
+    id: int
+
+
+@pytest.mark.parametrize("kind", [SmartCache, AsyncSmartCache])
+def test_of_a_smart_cache_all_caches_are_told_also_later_ones(kind: Any) -> None:
+    smart = kind([MemoryTier(), DictTier()], namespace="press", policies={"Note": NEAR})
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(PrometheusCollector(smart, name="site"))
+    reader = InMemoryMetricReader()
+    observe(smart, "site", MeterProvider([reader]).get_meter("test"))
+    notes = smart.entity(Note, FunctionSource(Note))
+    drafts = smart.entity(Draft, FunctionSource(Draft))
+
+    async def read() -> None:
+        for answer in (notes.get(1), drafts.get(1), notes.get(1)):
+            if inspect.isawaitable(answer):
+                await answer
+
+    asyncio.run(read())
+
+    def loads(cache: str, function: str) -> float | None:
+        labels = {"cache": cache, "function": function}
+        return registry.get_sample_value("labkit_cache_loads_total", labels)
+
+    assert (loads("site", "Draft"), loads("site/memory", "Note")) == (1, 1)
+    assert (loads("site/memory", "Draft"), loads("site", "Note")) == (None, None)
+    text = prometheus_client.generate_latest(registry).decode()
+    assert text.count("# TYPE labkit_cache_loads_total ") == 1
+    assert len({line.split(" ")[0] for line in text.splitlines()}) > 10
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = {
+        (point.attributes or {}).get("cache")
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+    assert found == {"site", "site/memory"}
+
+
+def test_what_is_no_cache_is_refused_at_once() -> None:
+    nothing: Any = {"cache": 1}
+    with pytest.raises(TypeError, match="is no cache; expected a Cache, a SmartCache"):
+        PrometheusCollector(nothing, "x")
+    with pytest.raises(TypeError, match="is no cache; expected a Cache, a SmartCache"):
+        observe(nothing, "x", MeterProvider().get_meter("test"))

@@ -181,6 +181,13 @@ def test_one_text_is_not_taken_for_several_ids(known: Any) -> None:
             method("abc")
 
 
+def test_an_id_need_not_be_a_text(known: Any) -> None:
+    known.replace([1, (2, "x"), "a b"])
+    known.add([3])
+    assert all(known.has(each) for each in (1, "1", 3, (2, "x"), "a b"))
+    assert sum(known.has(each) for each in range(100, 150)) <= 10
+
+
 def test_asking_is_one_round_trip_and_adding_is_one_for_a_thousand(
     kind: Any, client: redis.Redis
 ) -> None:

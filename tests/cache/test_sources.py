@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import randoms
 
+from labkit.cache.policies import Limits
 from labkit.cache.sources import (
     Coalesced,
     FunctionSource,
@@ -595,6 +596,13 @@ def test_a_load_that_takes_too_long_is_left_behind_and_keeps_its_place() -> None
     gate.open()
     assert patient.load_many(["b"]) == {"b": "B"}
     until(lambda: source._free == 1, "giving back the place")
+
+
+def test_where_places_are_not_counted_none_is_told() -> None:
+    gate = Gate()
+    with pytest.raises(TimedOut, match=r"longer than 0.001 s; it goes on until it ends$"):
+        Limits(timeout="1ms").around(gate).load("a")
+    gate.open()
 
 
 def test_a_time_out_of_the_database_itself_is_not_taken_for_one_of_the_limit() -> None:

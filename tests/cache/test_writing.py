@@ -127,6 +127,33 @@ def test_a_source_that_returns_what_it_stored_is_believed(made: Callable[..., An
     assert silent.get(2) == Article(2, "As given")
 
 
+def test_what_the_source_fills_in_need_not_be_there_before(
+    made: Callable[..., Any], bed: Bed
+) -> None:
+    rows: dict[int, Any] = {}
+
+    def save(key: int, value: Any) -> Any:
+        rest: Any = object() if key == 3 else ("filled in",)
+        rows[key] = Article(value.id, value.title, rest)
+        return rows[key]
+
+    incomplete = Article(1, "New", None)  # type: ignore[arg-type]
+    articles = made(WriteThrough, FunctionSource(rows.get, save=save, returning=True))
+    articles.save(1, incomplete)
+    assert articles.get(1) == Article(1, "New", ("filled in",))
+    if not bed.has_store:
+        return
+    silent = made(WriteThrough, FunctionSource(rows.get, save=save), name="silent")
+    with pytest.raises(Unserializable):
+        silent.save(2, incomplete)
+    assert 2 not in rows
+    with pytest.raises(Unserializable):
+        articles.save(3, incomplete)
+    assert 3 in rows
+    rows[3] = Article(3, "Mended")
+    assert articles.get(3) == Article(3, "Mended")
+
+
 def test_nothing_old_is_read_once_the_source_has_the_new_value(
     made: Callable[..., Any], bed: Bed
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,7 @@ import msgspec
 
 from labkit.cache.aio import AsyncCache
 from labkit.cache.looking import cache_of, look
-from labkit.cache.monitor.reports import caches_of
-from labkit.cache.smart import AsyncSmartCache, Hub
+from labkit.cache.smart import AsyncSmartCache, Hub, caches_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -284,7 +284,8 @@ class _Ids:
             except (TypeError, ValueError) as error:
                 raise Refused(f"{error}.") from error
             except OSError as error:
-                raise Refused(f"The file of ids cannot be read: {error.strerror}.") from error
+                why = os.strerror(error.errno or 0)  # without its place, which is nobody's business
+                raise Refused(f"The file of ids cannot be read: {why}.") from error
             yield one
         self.exhausted = next(coming, None) is None
 
@@ -310,8 +311,9 @@ def id_of(entities: Entities[Any, Any, Any], given: Any) -> Any:
         if len(fields) == 1 and not isinstance(given, list):
             return entities.kind.id_from(str(given))
         if isinstance(given, list) and len(given) == len(fields) > 1:
-            return tuple(given)
-    except ValueError as error:
+            entities.ids.check(found := tuple(given))
+            return found
+    except (TypeError, ValueError) as error:
         raise Refused(f"{error}.") from error
     many = f"a list of {len(fields)}: {', '.join(fields)}" if len(fields) > 1 else fields[0]
     raise Refused(f"The id of {entities.name} is {given!r}; expected {many}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from labkit.cache.metrics import PrometheusCollector, Together
+from labkit.cache.metrics import PrometheusCollector
 from labkit.cache.stats import row_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,5 @@ def as_prometheus(desk: Desk) -> Response:
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    collectors = [PrometheusCollector(cache, name) for name, cache in desk.caches.items()]
-    registry.register(Together(collectors))
+    registry.register(PrometheusCollector(desk.cache, desk.cache.namespace))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.cache.backends.redis_trips import Asker
 from labkit.cache.errors import Refused, Unavailable
-from labkit.cache.known import BloomShape, several
+from labkit.cache.known import BloomShape, several, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +49,7 @@ class _RedisKnown:
         self._key = f"{{{name}}}:{self._kind}"
         self._keys = (self._key, f"{self._key}:new", f"{self._key}:token")
 
-    def has(self, key: str) -> Any:
+    def has(self, key: Any) -> Any:
         """Whether an id exists; True as well where that cannot be known.
 
         One round trip. It takes no longer than the time-outs and the retries of the client.
@@ -58,7 +58,7 @@ class _RedisKnown:
             ValueError: What stands there was made otherwise.
             Refused: Redis answered with an error.
         """
-        return self._asker.carry_out(self._has(key))
+        return self._asker.carry_out(self._has(text_of(key)))
 
     def _has(self, key: str) -> Steps[bool]:
         try:
@@ -68,7 +68,7 @@ class _RedisKnown:
         except Unavailable:
             return True
 
-    def add(self, keys: Iterable[str]) -> Any:
+    def add(self, keys: Iterable[Any]) -> Any:
         """These ids exist from now on. One round trip for a thousand.
 
         Returns:
@@ -88,7 +88,7 @@ class _RedisKnown:
             stands = (yield from self._run("add", b"", some)) and stands
         return stands
 
-    def replace(self, keys: Iterable[str]) -> Any:
+    def replace(self, keys: Iterable[Any]) -> Any:
         """These ids exist, and no others. One round trip for a thousand, and two more.
 
         What is there is asked until the new one is complete. Ids that are added from the beginning

@@ -96,6 +96,16 @@ class Sampler:
         self._skipped: dict[Hashable, _Tally] = {}
         self.forget_parent()
 
+    def another(self) -> Sampler:
+        """An empty one with the same settings."""
+        return Sampler(
+            self.most,
+            rate=(self._start - 1) / _RANGE,
+            group=self._group,
+            groups=self._most_groups,
+            weigh=self._weigh,
+        )
+
     def count(self, key: Hashable) -> None:
         """Count a read of a key."""
         tally = self._skipped.get(key)

@@ -16,6 +16,12 @@ def fingerprint(shape: str) -> bytes:
     return hashlib.blake2b(shape.encode(), digest_size=SIZE).digest()
 
 
+def stamp_of(type: Any, shape: str) -> bytes:  # noqa: A002
+    """What the bytes of a class begin with; its `__cache_version__` counts as its shape does."""
+    version = getattr(type, "__cache_version__", None)
+    return fingerprint(shape if version is None else f"{shape} {version!r}")
+
+
 def shape_of(annotation: Any) -> str:
     """What msgspec makes of a type: its fields and theirs, in words; names of classes do not count.
 

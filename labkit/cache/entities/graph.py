@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from labkit.cache.entities.ids import plain_type
 from labkit.cache.entities.relations import Many
 from labkit.cache.strategies import WriteBehind
 
@@ -37,6 +38,7 @@ class Graph:
     Raises:
         LookupError: A relation leads to what is not declared, or back along what does not lead
             back.
+        TypeError: A relation leads by a field of another type than the ids there.
         ValueError: A list is of entities whose source is behind.
     """
 
@@ -53,6 +55,8 @@ class Graph:
                     )
                 if name in owner.lists:
                     self._add(owner, where, owner.lists[name], relation)
+                else:
+                    _check(owner, where, relation, self.by_name[relation.to])
 
     def _add(self, owner: AnyEntities, where: str, lists: Lists, relation: Any) -> None:
         target = self.by_name[relation.to]
@@ -82,6 +86,19 @@ class Graph:
                 ways = self.by_name[each].relations.values()
                 waiting += [relation.to for relation in ways if relation.shown]
         return list(found)
+
+
+def _check(owner: AnyEntities, where: str, relation: Any, target: AnyEntities) -> None:
+    """Refuse a field whose values are no ids of what it leads to: their keys are others."""
+    if relation.field not in owner.kind.fields:
+        return  # it is computed
+    found = plain_type(owner.kind, relation.field, several=isinstance(relation, Many))
+    wanted = target.ids.type
+    if found is not None and wanted is not None and found is not wanted:
+        raise TypeError(
+            f"{where} leads by {relation.field}, of type {found.__qualname__}, to {target.name}, "
+            f"whose ids are of type {wanted.__qualname__}; expected the same type for both"
+        )
 
 
 def is_list(relation: Any) -> bool:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from labkit.cache.entities.fingerprints import fingerprint, shape_of
+from labkit.cache.entities.fingerprints import shape_of, stamp_of
 from labkit.cache.entities.stamps import stamped
+from labkit.cache.serializers import Raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +66,7 @@ class Kind(Generic[V]):
                     f"id= one of {', '.join(self.fields)}, or several of them"
                 )
         self.id = wanted
-        version = getattr(type, "__cache_version__", None)
-        self._stamp = fingerprint(shape if version is None else f"{shape} {version!r}")
+        self._stamp = stamp_of(type, shape)
 
     def id_of(self, value: V) -> Any:
         """What tells an object apart: the value of its field, or a tuple of several.
@@ -89,16 +89,25 @@ class Kind(Generic[V]):
         if len(self.id) != 1:
             raise TypeError(f"an id of {self.name} has the fields {', '.join(self.id)}; pass ids")
         try:
-            return msgspec.convert(text, _type_of(self.type, self.id[0]), strict=False)
+            return msgspec.convert(text, field_type(self.type, self.id[0]), strict=False)
         except msgspec.ValidationError as error:
             raise ValueError(f"{text!r} is no id of {self.name}: {error}") from None
 
     def serializer(self, base: Serializer) -> Serializer:
-        """One that stores objects of this class, and takes those of another shape for garbage."""
+        """One that stores objects of this class, and takes those of another shape for garbage.
+
+        Raises:
+            ValueError: It cannot store them.
+        """
+        if isinstance(base, Raw):
+            raise ValueError(
+                f'the serializer of {self.name} is "raw", which stores bytes only, and these are '
+                f'objects of {self.type.__name__}; expected "msgpack" or "json"'
+            )
         if hasattr(self.type, "__mapper__"):
             from labkit.cache.entities.models import ModelSerializer
 
-            return ModelSerializer(self.type, self._stamp)
+            return ModelSerializer(self.type, base)
         return stamped(base, self.type, self._stamp)
 
     def __repr__(self) -> str:
@@ -121,9 +130,12 @@ def _described(type: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     )
 
 
-def _type_of(type: Any, field: str) -> Any:
+def field_type(type: Any, field: str) -> Any:
+    """What the values of a field are, as its class says; Any where it does not."""
     if hasattr(type, "__mapper__"):
-        return type.__mapper__.column_attrs[field].columns[0].type.python_type
+        from labkit.cache.entities.columns import type_of
+
+        return type_of(type.__mapper__.column_attrs[field])
     return typing.get_type_hints(type).get(field, Any)
 
 

@@ -8,6 +8,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.sources.functions import FunctionSource
+from labkit.cache.sources.limited import Beside
 from labkit.cache.steps import Ask
 from labkit.cache.strategies import ReadThrough
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from labkit.cache.base import BaseCache
     from labkit.cache.engine import Engine
+    from labkit.cache.sources.limited import Limited
     from labkit.cache.steps import Steps
 
 
@@ -27,13 +29,21 @@ class Lists:
         name: What keys and statistics call them; also a tag of all of them.
         load: Answers the ids for each of several ids; what it leaves out has none.
         keeping: How they are kept.
+        limit: Whose places the loads take; None: there is no limit.
     """
 
     def __init__(
-        self, cache: BaseCache, name: str, load: Callable[..., Any], keeping: Mapping[str, Any]
+        self,
+        cache: BaseCache,
+        name: str,
+        load: Callable[..., Any],
+        keeping: Mapping[str, Any],
+        limit: Limited[Any, Any] | None = None,
     ) -> None:
         self.name = name
-        source: FunctionSource[Any, tuple[Any, ...]] = FunctionSource(load_many=_whole(load))
+        source: Any = FunctionSource(load_many=_whole(load))
+        if limit is not None:
+            source = Beside(source, limit)
         self.strategy: Any = ReadThrough(
             cache, source, name=name, type=tuple, tags=(name,), **keeping
         )

@@ -1,53 +1,79 @@
 """Objects of SQLAlchemy's models as a cache keeps them, and what their models say of relations.
 
-What comes out of a cache is detached: it has no session, and loads nothing by itself. A session
-takes it in with `session.merge(value, load=False)`.
+What comes out of a cache is detached: it has no session, and loads nothing by itself. Reading a
+relationship of it raises DetachedInstanceError: ask the cache with `related`, or let a session take
+it in with `session.merge(value, load=False)`, which answers an object that loads.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import select
-from sqlalchemy.orm import RelationshipDirection, make_transient_to_detached
+from sqlalchemy.ext.mutable import MutableDict, MutableList, MutableSet
+from sqlalchemy.orm import RelationshipDirection, aliased, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
+from labkit.cache.entities import columns
+from labkit.cache.entities.fingerprints import SIZE, stamp_of
 from labkit.cache.entities.relations import Many, One
 from labkit.cache.entities.stamps import cut
 from labkit.cache.proof import prove
-from labkit.cache.serializers import MessagePack, Serializer, Undecodable, refusal
-from labkit.cache.sources.models import among, key_columns, key_of
+from labkit.cache.serializers import (
+    Json,
+    MessagePack,
+    Serializer,
+    Undecodable,
+    Unserializable,
+    refusal,
+)
+from labkit.cache.sources.models import among, key_columns, key_of, mappers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
 
-    from sqlalchemy.orm import Session
+    from sqlalchemy.orm import Mapper, RelationshipProperty, Session
 
     from labkit.cache.entities.relations import Relation
 
 
 def described(model: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """The columns of a model, those of its primary key, and its shape."""
+    """The columns of a model, those of its primary key, and its shape.
+
+    Raises:
+        TypeError: The values of a column cannot be read back.
+    """
     mapper = model.__mapper__
-    fields = tuple(attribute.key for attribute in mapper.column_attrs)
+    fields = tuple(column.key for column in mapper.column_attrs)
     ids = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
-    told = sorted(f"{each.key}: {each.columns[0].type!r}" for each in mapper.column_attrs)
-    return fields, ids, ", ".join(told)
+    told = ", ".join(sorted(columns.shape(column) for column in mapper.column_attrs))
+    if mapper.polymorphic_on is not None:  # classes of one table may have the same columns
+        told = f"{mapper.polymorphic_identity!r}; {told}"
+    return fields, ids, told
 
 
 class ModelSerializer:
     """Stores the columns of an object, and makes a detached object of them.
 
+    An object of a subclass comes back as one, with its own columns.
+
     Args:
         model: The class.
-        stamp: What the bytes begin with.
+        base: The format: MessagePack or Json.
+
+    Raises:
+        TypeError: It is another one, or the values of a column cannot be read back.
     """
 
-    def __init__(self, model: Any, stamp: bytes) -> None:
+    def __init__(self, model: Any, base: Serializer) -> None:
+        if not isinstance(base, MessagePack | Json):
+            raise TypeError(f"{model.__name__} is stored by MessagePack or Json, not by {base!r}")
         self._model = model
-        self._stamp = stamp
-        self._plain = MessagePack()
-        self._fields: Sequence[str] = described(model)[0]
+        self._base = base
+        self._rows: dict[type, _Rows] = {}
+        self._by_stamp: dict[bytes, _Rows] = {}
+        self._learn()
 
     def dumps(self, value: Any) -> bytes:
         """The bytes of an object.
@@ -55,12 +81,12 @@ class ModelSerializer:
         Raises:
             Unserializable: A column was not loaded, or has a value that cannot be stored.
         """
-        state = value._sa_instance_state
-        if missing := [field for field in self._fields if field not in state.dict]:
-            why = f"{', '.join(missing)} was not loaded; load all columns, or cache a part of them"
-            raise refusal(self, value, why)
-        row = {field: state.dict[field] for field in self._fields}
-        return self._stamp + prove(self._plain, row)
+        kind = type(value)
+        if kind not in self._rows:
+            self._learn()
+        if kind not in self._rows:
+            raise refusal(self, value, f"expected an object of {self._model.__name__}")
+        return self._rows[kind].dumps(value)
 
     def loads(self, payload: bytes) -> Any:
         """The object again, a new one every time.
@@ -68,66 +94,166 @@ class ModelSerializer:
         Raises:
             Undecodable: The bytes are damaged, or of another version of the model.
         """
-        row = self._plain.loads(cut(payload, self._stamp))
-        if not isinstance(row, dict) or set(row) != set(self._fields):
-            raise Undecodable(f"not the columns of {self._model.__name__}")
-        value = self._model.__mapper__.class_manager.new_instance()
-        for field, content in row.items():
-            set_committed_value(value, field, content)
-        make_transient_to_detached(value)
-        return value
+        stamp = payload[:SIZE]
+        if stamp not in self._by_stamp:
+            self._learn()
+        if stamp not in self._by_stamp:
+            raise Undecodable("the bytes are of another version of the type")
+        return self._by_stamp[stamp].loads(payload)
 
     def for_type(self, annotation: Any) -> Serializer:
         """Itself: it knows its model."""
         return self
 
+    def _learn(self) -> None:
+        """Take in the classes of the model; subclasses may be defined after it was declared."""
+        for mapper in mappers(self._model.__mapper__):
+            if mapper.class_ not in self._rows:
+                rows = _Rows(mapper, self._base)
+                self._rows[mapper.class_] = self._by_stamp[rows.stamp] = rows
+
     def __repr__(self) -> str:
         return f"ModelSerializer({self._model.__name__})"
 
 
+class _Rows:
+    """How objects of one class are stored: a stamp, and by their names what the columns hold."""
+
+    def __init__(self, mapper: Mapper[Any], base: Serializer) -> None:
+        self.stamp = stamp_of(mapper.class_, described(mapper.class_)[2])
+        self._class = mapper.class_
+        self._new: Callable[[], Any] = mapper.class_manager.new_instance
+        self._columns = {each.key: columns.serializer(each, base) for each in mapper.column_attrs}
+        form: Any = msgspec.json if isinstance(base, Json) else msgspec.msgpack
+        self._encode: Callable[[Any], bytes] = form.Encoder().encode
+        self._decode: Callable[[bytes], Any] = form.Decoder(dict[str, msgspec.Raw]).decode
+
+    def dumps(self, value: Any) -> bytes:
+        held = value._sa_instance_state.dict
+        if missing := [field for field in self._columns if field not in held]:
+            why = f"{', '.join(missing)} was not loaded; load all columns, or cache a part of them"
+            raise Unserializable(f"an object of {self._class.__name__} cannot be stored: {why}")
+        row = {field: msgspec.Raw(self._proved(field, held[field])) for field in self._columns}
+        return self.stamp + self._encode(row)
+
+    def loads(self, payload: bytes) -> Any:
+        value = self._new()
+        for field, content in self._row(cut(payload, self.stamp)).items():
+            set_committed_value(value, field, content)
+        make_transient_to_detached(value)
+        state = value._sa_instance_state
+        # Columns that watch their values, and reconstructors, wait to hear of a load.
+        state.manager.dispatch.load(state, None)
+        return value
+
+    def _row(self, body: bytes) -> dict[str, Any]:
+        try:
+            found = self._decode(body)
+        except msgspec.DecodeError as error:
+            raise Undecodable(f"not the columns of {self._class.__name__}: {error}") from error
+        if found.keys() != self._columns.keys():
+            raise Undecodable(f"not the columns of {self._class.__name__}")
+        return {field: each.loads(found[field]) for field, each in self._columns.items()}
+
+    def _proved(self, field: str, content: Any) -> bytes:
+        try:
+            return prove(self._columns[field], _unwrapped(content))
+        except Unserializable as error:
+            raise Unserializable(f"{self._class.__name__}.{field}: {error}") from error
+
+
+def _unwrapped(content: Any) -> Any:
+    """What a mutable column holds, without what watches it; a load puts that around it again."""
+    for watched, plain in ((MutableDict, dict), (MutableList, list), (MutableSet, set)):
+        if isinstance(content, watched):
+            return plain(content)
+    return content
+
+
 def relations_of(
-    model: type, sessions: Callable[[], Session], *, shown: Collection[str] = ()
+    model: type,
+    sessions: Callable[[], Session],
+    *,
+    shown: Collection[str] = (),
+    without: Collection[str] = (),
 ) -> dict[str, Relation]:
     """The relations of entities of a model, out of what its `relationship`s say.
 
-    Many-to-one becomes a `One` by its foreign key; one-to-many and many-to-many become a `Many`
-    whose lists are looked up, ordered by primary key.
+    Many-to-one, and the side of a one-to-one with the foreign key, becomes a `One`: an entity or
+    None. All else becomes a `Many` whose lists are looked up, ordered by primary key: one-to-many,
+    many-to-many, and the other side of a one-to-one, which has a list of one, or of none.
 
     Args:
         model: The class. Entities of its relations are called as their classes are.
         sessions: Opens a session.
         shown: The names of the relationships whose other side shows this one.
+        without: The names of relationships to leave out.
 
     Raises:
-        ValueError: There is no relationship of such a name, or a foreign key has several columns.
+        ValueError: There is no relationship of such a name, or the foreign key of a many-to-one is
+            not the id of what it leads to: it leads to another column, has several, or there is
+            another condition.
     """
     relationships = model.__mapper__.relationships  # type: ignore[attr-defined]
-    if unknown := sorted(set(shown) - set(relationships.keys())):
+    if unknown := sorted({*shown, *without} - set(relationships.keys())):
         raise ValueError(
             f"{model.__name__} has no relationship {unknown[0]!r}; expected some of "
             f"{', '.join(relationships.keys())}"
         )
-    return {each.key: _relation(each, sessions, each.key in shown) for each in relationships}
+    wanted = [each for each in relationships if each.key not in without]
+    return {each.key: _relation(each, sessions, each.key in shown) for each in wanted}
 
 
-def _relation(relationship: Any, sessions: Callable[[], Session], shown: bool) -> Relation:
-    own, other = relationship.parent, relationship.mapper
-    if len(relationship.local_remote_pairs) > 1 + (relationship.secondary is not None):
-        raise ValueError(f"{relationship} has a key of several columns; declare it by hand")
-    to = other.class_.__name__
+def _relation(
+    relationship: RelationshipProperty[Any], sessions: Callable[[], Session], shown: bool
+) -> Relation:
+    to = relationship.mapper.class_.__name__
     if relationship.direction is RelationshipDirection.MANYTOONE:
-        field = own.get_property_by_column(relationship.local_remote_pairs[0][0]).key
-        return One(to=to, field=field, shown=shown)
-    owner, member = key_columns(own), key_columns(other)
-    attribute = getattr(own.class_, relationship.key)
+        if not _holds_the_id(relationship):
+            raise ValueError(
+                f"{relationship} does not lead to its {to} by the id of that alone, but by "
+                f"{relationship.primaryjoin}; leave it out with without=[{relationship.key!r}], "
+                "and declare a Many with load= by hand"
+            )
+        (column, _), *_ = relationship.local_remote_pairs or []
+        return One(to=to, field=relationship.parent.get_property_by_column(column).key, shown=shown)
+    return Many(to=to, load=_lookup(relationship, sessions), back=_back(relationship), shown=shown)
+
+
+def _holds_the_id(relationship: RelationshipProperty[Any]) -> bool:
+    """Whether a foreign key is the primary key of what it leads to, and nothing else is asked."""
+    other, pairs = relationship.mapper, relationship.local_remote_pairs or []
+    if len(pairs) != 1 or len(other.primary_key) != 1:
+        return False
+    local, remote = pairs[0]
+    id = other.get_property_by_column(other.primary_key[0])  # noqa: A001 - an id is called id
+    return remote in id.columns and relationship.primaryjoin.compare(local == remote)
+
+
+def _back(relationship: RelationshipProperty[Any]) -> str | None:
+    """The name of the relation that leads back; None where it is none that `relations_of` makes."""
+    name: str | None = relationship.back_populates
+    if name is None:
+        return None
+    other = relationship.mapper.relationships[name]
+    by_key = other.direction is RelationshipDirection.MANYTOONE
+    return name if not by_key or _holds_the_id(other) else None
+
+
+def _lookup(
+    relationship: RelationshipProperty[Any], sessions: Callable[[], Session]
+) -> Callable[[list[Any]], dict[Any, list[Any]]]:
+    own, there = relationship.parent, aliased(relationship.mapper)  # both may be of one table
+    owner, member = key_columns(own), key_columns(relationship.mapper, there)
+    way = getattr(own.class_, relationship.key).of_type(there)
+    pairs = select(*owner, *member).join(way).order_by(*member)
 
     def load(ids: list[Any]) -> dict[Any, list[Any]]:
-        pairs = select(*owner, *member).join(attribute).where(among(owner, ids)).order_by(*member)
         found: dict[Any, list[Any]] = {}
         with sessions() as session:
-            for row in session.execute(pairs):
+            for row in session.execute(pairs.where(among(owner, ids))):
                 key, one = key_of(row[: len(owner)]), key_of(row[len(owner) :])
                 found.setdefault(key, []).append(one)
         return found
 
-    return Many(to=to, load=load, back=relationship.back_populates, shown=shown)
+    return load

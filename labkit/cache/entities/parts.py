@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from labkit.cache.entities.kinds import Kind
 from labkit.cache.sources.base import Around
 from labkit.cache.sources.waiting import Call
+from labkit.cache.strategies import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -31,7 +32,11 @@ P = TypeVar("P")
 class Parts(Generic[C, K, P]):
     """Parts of entities, by the ids of those; `Entities.part` has them.
 
-    Where the whole entity is in the cache, its part is taken from that.
+    Where the whole entity is in the cache, its part is taken from that. Where loads fail, one whose
+    time is over will do as well, for as long as `stale_if_error` says.
+
+    The source of entities that are written behind lags behind them. No part of those is kept by
+    itself, and all are taken from the whole.
 
     Args:
         whole: The entities.
@@ -59,6 +64,7 @@ class Parts(Generic[C, K, P]):
                 f"{type.__name__} has the field {others[0]!r}, and {whole.name} has not; expected "
                 f"some of {', '.join(whole.kind.fields)}"
             )
+        self._behind = isinstance(whole.strategy, WriteBehind)
         self.strategy = strategy_of(_PartSource(whole.source, kind), kind)
 
     @overload
@@ -67,6 +73,7 @@ class Parts(Generic[C, K, P]):
     def get(self: Parts[AsyncCache, K, P], id: K) -> Awaitable[P | None]: ...
     def get(self, id: K) -> Any:
         """The part of an entity; None where there is none."""
+        self._whole.ids.check(id)
         return self.strategy._run(self._get(id))
 
     @overload
@@ -75,7 +82,7 @@ class Parts(Generic[C, K, P]):
     def get_many(self: Parts[AsyncCache, K, P], ids: Iterable[K]) -> Awaitable[dict[K, P]]: ...
     def get_many(self, ids: Iterable[K]) -> Any:
         """The parts of entities, without those that are not there; loaded together."""
-        return self.strategy._run(self._get_many(list(dict.fromkeys(ids))))
+        return self.strategy._run(self._get_many(self._whole.ids.distinct(ids)))
 
     def key(self, id: K) -> str:
         """What stands for a part in the cache."""
@@ -87,13 +94,25 @@ class Parts(Generic[C, K, P]):
         return found.get(id)
 
     def _get_many(self, ids: Sequence[K]) -> Steps[dict[K, P]]:
+        if self._behind:
+            values = yield from self._whole.strategy._get_many(list(ids))
+            return self._parts_of(values)
         whole = yield from self._whole.there(ids)
-        found = {
+        found = self._parts_of(whole)
+        rest = [key for key in ids if key not in whole]
+        try:
+            found |= yield from self.strategy._get_many(rest)
+        except Exception:
+            old = yield from self._whole.there(rest, old=True)
+            if not old.keys() >= set(rest):
+                raise
+            found |= self._parts_of(old)
+        return {key: found[key] for key in ids if key in found}
+
+    def _parts_of(self, whole: Mapping[K, Any]) -> dict[K, P]:
+        return {
             key: part_of(self._kind, value) for key, value in whole.items() if value is not None
         }
-        rest = [key for key in ids if key not in whole]
-        found |= yield from self.strategy._get_many(rest)
-        return {key: found[key] for key in ids if key in found}
 
 
 class _PartSource(Around[Any, Any]):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from labkit.cache.monitor.histogram import Histogram, count
-from labkit.cache.smart import Hub
+from labkit.cache.smart import caches_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labkit.cache.base import BaseCache
     from labkit.cache.curves import Curve
     from labkit.cache.engine import Engine
+    from labkit.cache.smart import Hub
     from labkit.cache.stats import Counters
 
 VERSION = 1
@@ -184,13 +185,6 @@ def summed(functions: Iterable[Function]) -> Function:
     for each in functions:
         total = total.plus(each)
     return total
-
-
-def caches_of(cache: BaseCache | Hub[Any]) -> dict[str, Any]:
-    """The caches of a smart one by the names of their tiers, or a cache by its namespace."""
-    if isinstance(cache, Hub):
-        return {"+".join(names): each for names, each in cache._caches.items()}
-    return {cache.namespace: cache}
 
 
 class Recorder:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from labkit.cache.options import time
 from labkit.cache.policies.model import hit_ratio
 from labkit.cache.policies.rules import DECIDING, SHAPING, Case, oldest
-from labkit.clock import duration
 
 if TYPE_CHECKING:
     from labkit.cache.policies.observed import Observed
@@ -23,7 +23,8 @@ class Advice:
         reasons: A sentence or two for each choice, with its figures.
         exact: Whether a reader gets nothing older than the last write that the cache has heard of,
             whatever the age of a value. A memory tier hears of what another process writes a moment
-            later; see `Cache`.
+            later; see `Cache`. Never where values are in memory alone, which hears nothing of other
+            processes.
         staleness: How many seconds after a change a reader may still see what was before; 0 where
             it is exact.
         hit_ratio: Which share of the reads are hits, at least, where there is room for all values;
@@ -74,7 +75,7 @@ def advise(
 write: to store what is written costs 1 ms a write, to drop it 20 ms with the load of the next \
 reader, who comes before the next write in 99.95 % of cases. Write-through stores it.
     """
-    case = Case(observed, duration(staleness), duration(patience), may_queue)
+    case = Case(observed, time("staleness", staleness), time("patience", patience), may_queue)
     policy, why = next(found for rule in DECIDING if (found := rule(case)) is not None)
     if policy is None:
         return Advice(None, [why], exact=True, staleness=0.0, hit_ratio=0.0)
@@ -84,7 +85,7 @@ reader, who comes before the next write in 99.95 % of cases. Write-through store
         if shaped is not None:
             policy, why = shaped
             reasons.append(why)
-    exact = case.exact(policy)
+    exact = case.exact(policy) and observed.shared
     loading = case.staleness - case.age
     ratio = hit_ratio(case.hits(policy))
     return Advice(policy, reasons, exact, 0.0 if exact else oldest(policy) + loading, ratio)

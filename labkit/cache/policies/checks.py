@@ -116,7 +116,15 @@ def time(*, zero: bool = False, optional: bool = False, same: bool = False) -> C
 
     above = "a duration" if zero else "a duration above 0"
     expected = f'{above} such as "10m", "90s" or "2h5m", or seconds as a number'
-    return Check(read, expected + (', or "same"' if same else ""), _spelled, optional)
+
+    def hint(given: Any) -> str:
+        try:
+            duration(given)
+        except (TypeError, ValueError):
+            return _spelled(given)
+        return 'Write a longer one, such as "1s", or leave it out.'  # it is 0
+
+    return Check(read, expected + (', or "same"' if same else ""), hint, optional)
 
 
 def _spelled(given: Any) -> str:

@@ -6,14 +6,14 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.cache.policies.lines import lines
-from labkit.cache.policies.policy import Policy
-from labkit.cache.policies.refusals import InvalidPolicy, nearest, shown, unknown
+from labkit.cache.policies.policy import Policy, Warm, check_tiers, policy_of
+from labkit.cache.policies.refusals import InvalidPolicy, nearest, one_of, shown, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from labkit.cache.policies.checks import Checked
 
@@ -45,11 +45,15 @@ class Policies:
     """A policy for each kind of entity, and one for all others.
 
     Args:
-        entities: The policies by the names of entities.
+        entities: The policies by the names of entities: each a `Policy`, or a mapping of those
+            options that are other than the defaults.
         defaults: The policy of every other entity.
 
     Attributes:
         defaults: The same.
+
+    Raises:
+        InvalidPolicy: One of them is no policy.
 
     Example:
         >>> policies = Policies.read('''
@@ -65,36 +69,103 @@ class Policies:
     """
 
     def __init__(
-        self, entities: Mapping[str, Policy] | None = None, defaults: Policy | None = None
+        self,
+        entities: Mapping[str, Policy | Mapping[str, Any]] | None = None,
+        defaults: Policy | Mapping[str, Any] | None = None,
     ) -> None:
-        self._entities = dict(entities or {})
-        self.defaults = Policy() if defaults is None else defaults
+        self._given = entities or {}, defaults
+        self._text: _Text | None = None
+        self._places: Mapping[tuple[str, ...], str] = {}
+        self.defaults = policy_of("defaults", defaults or {}, Policy())
+        self._entities = {
+            name: policy_of(f"entity.{name}", each, self.defaults)
+            for name, each in self._given[0].items()
+        }
 
     @classmethod
-    def read(cls, source: str | os.PathLike[str]) -> Policies:
+    def read(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        options: Mapping[str, Any] | None = None,
+        tiers: Mapping[str, Any] | None = None,
+    ) -> Policies:
         """Read policies from a file, or from a text.
 
         `[defaults]` takes the options of a `Policy` and holds for all entities; `[entity.NAME]`
         changes some of them for one; `warm`, `limits` and `queue` are tables in these. `"none"`
-        stands for None.
+        stands for None. A file of keys to warm is looked for where the file of policies is.
 
         Args:
             source: A path, or a text that ends in ".toml": the file. Another text: TOML itself.
+            options: Options of a `Policy`, apart from its tables, that hold where it says nothing.
+            tiers: The tiers that there are, by their names; None: any name may be a tier's.
 
         Raises:
             InvalidPolicies: Something in it is wrong; tells all of it, each with its line.
             OSError: The file cannot be read.
         """
-        if isinstance(source, str) and ("\n" in source or not source.endswith(".toml")):
-            return _Reading("policies", source).policies()
-        path = os.fspath(source)
-        try:
-            text = Path(path).read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InvalidPolicies(
-                [InvalidPolicy("the file", f"is no UTF-8: {error}", "Save it as UTF-8.", path)]
-            ) from None
-        return _Reading(path, text).policies()
+        return _Reading(_text(source), options or {}, tiers).policies()
+
+    def over(self, options: Mapping[str, Any], tiers: Mapping[str, Any] | None = None) -> Policies:
+        """The same policies with these options where they say nothing, and with these tiers.
+
+        A `Policy` made in Python says everything, and so do defaults that are one.
+
+        Args:
+            options: Options of a `Policy`, apart from its tables.
+            tiers: The tiers that there are, by their names; None: any name may be a tier's.
+
+        Raises:
+            InvalidPolicies: They do not go with these options or tiers; tells all of it.
+        """
+        if self._text is not None:
+            return _Reading(self._text, options, tiers).policies()
+        entities, defaults = self._given
+        if defaults is None or not isinstance(defaults, Policy):
+            defaults = {**options, **(defaults or {})}
+        made = Policies(entities, defaults)
+        if tiers is not None:
+            made._check_tiers(tiers)
+        return made
+
+    def check_names(self, known: Iterable[str]) -> None:
+        """Refuse policies of what is not there.
+
+        Args:
+            known: The names of all entities that there are.
+
+        Raises:
+            InvalidPolicies: There are policies of others; tells all, each with its line.
+        """
+        names = list(known)
+        expected = one_of(names) if names else "none so far"
+        wrong = [
+            InvalidPolicy(
+                f"entity.{_bare(name)}",
+                f"is of no entity that is declared; expected {expected}",
+                f"Did you mean {near}?" if near else "Declare it, or take its policy out.",
+                self._places.get(("entity", name), ""),
+            )
+            for name in self._entities
+            if name not in names
+            for near in [nearest(name, names)]
+        ]
+        if wrong:
+            raise InvalidPolicies(wrong)
+
+    def _check_tiers(self, tiers: Mapping[str, Any]) -> None:
+        wrong = []
+        policies = {"defaults": self.defaults}
+        policies |= {f"entity.{_bare(name)}": each for name, each in self._entities.items()}
+        for where, policy in policies.items():
+            try:
+                check_tiers(f"{where}.tiers", policy.tiers, tiers)
+            except InvalidPolicy as error:
+                if policy is self.defaults or policy.tiers != self.defaults.tiers:
+                    wrong.append(error)
+        if wrong:
+            raise InvalidPolicies(wrong)
 
     def get(self, name: str) -> Policy:
         """The policy of an entity; the defaults where it has none of its own."""
@@ -134,12 +205,51 @@ class Policies:
         return f"Policies({self._entities!r}, defaults={self.defaults!r})"
 
 
-class _Reading:
-    """One text that is being read, and what was found wrong with it."""
+class _Text(NamedTuple):
+    """A text with policies.
 
-    def __init__(self, name: str, text: str) -> None:
-        self._name = name
-        self._text = text.replace("\r\n", "\n")
+    Attributes:
+        name: What messages call it: the path of the file.
+        text: What it says.
+        folder: Where the file is; None where it is none.
+    """
+
+    name: str
+    text: str
+    folder: Path | None = None
+
+
+def _text(source: str | os.PathLike[str]) -> _Text:
+    """The text of a file, or one that is TOML itself."""
+    if isinstance(source, str) and ("\n" in source or not source.endswith(".toml")):
+        return _Text("policies", source)
+    path = os.fspath(source)
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidPolicies(
+            [InvalidPolicy("the file", f"is no UTF-8: {error}", "Save it as UTF-8.", path)]
+        ) from None
+    return _Text(path, text, Path(path).parent)
+
+
+class _Reading:
+    """One text that is being read, and what was found wrong with it.
+
+    Args:
+        text: The text.
+        usual: The options that hold where it says nothing.
+        tiers: The tiers that there are; None: nobody knows.
+    """
+
+    def __init__(
+        self, text: _Text, usual: Mapping[str, Any], tiers: Mapping[str, Any] | None
+    ) -> None:
+        self._source = text
+        self._name = text.name
+        self._text = text.text.replace("\r\n", "\n")
+        self._usual = usual
+        self._tiers = tiers
         self._errors: list[tuple[int, InvalidPolicy]] = []
         self._told: set[tuple[tuple[str, ...], str]] = set()
         self._lines: dict[tuple[str, ...], int] = {}
@@ -150,20 +260,24 @@ class _Reading:
         for name in data:
             if name not in _TABLES:
                 self._refuse((name,), _no_table(name, data[name]))
-        given = self._options(Policy, data.get("defaults", {}), ("defaults",))
+        said = self._options(Policy, data.get("defaults", {}), ("defaults",))
+        given = _merged({**self._usual}, said)
         entities = self._tables(data.get("entity", {}), ("entity",))
-        defaults = self._made(given, ("defaults",), given)
+        defaults = self._made(_apt(given, {}), ("defaults",), said)
         found = {}
         for name, table in entities.items():
             path = ("entity", name)
             own = self._options(Policy, table, path)
-            policy = self._made(_merged(given, own), path, own)
+            policy = self._made(_apt(_merged(given, own), own), path, own)
             if policy is not None:
                 found[name] = policy
         if self._errors:
             ordered = sorted(self._errors, key=lambda found: found[0])
             raise InvalidPolicies([error for _, error in ordered])
-        return Policies(found, defaults)
+        made = Policies(found, defaults)
+        made._text = self._source
+        made._places = {path: self._place(path) for path in self._lines}
+        return made
 
     def _parsed(self) -> dict[str, Any]:
         try:
@@ -212,7 +326,7 @@ class _Reading:
                 if given != _NONE or not check.optional:
                     part = Policy.parts.get(name) if kind is Policy else None
                     if part is None:
-                        value = check.value(name, given)
+                        value = self._value(kind, name, check.value(name, given))
                     else:
                         value = self._options(part, given, (*path, name))
                         found = None if value is None else found
@@ -222,6 +336,14 @@ class _Reading:
             if found is not None:
                 found[name] = value
         return found
+
+    def _value(self, kind: type[Checked], name: str, value: Any) -> Any:
+        """What an option means here: files lie beside this one, and tiers are those that are."""
+        if kind is Warm and name == "keys" and self._source.folder is not None:
+            return str(self._source.folder / value)
+        if name == "tiers" and self._tiers is not None:
+            check_tiers(name, value, self._tiers)
+        return value
 
     def _made(
         self, options: dict[str, Any] | None, path: tuple[str, ...], own: dict[str, Any] | None
@@ -251,9 +373,13 @@ class _Reading:
             if inherited in self._lines:
                 place = inherited
         self._told.add((path, error.problem))
-        line = self._line(place)
         where = ".".join(map(_bare, path))
-        self._errors.append((line, error.at(where, f"{self._name}:{line}")))
+        self._errors.append((self._line(place), error.at(where, self._place(place))))
+
+    def _place(self, path: tuple[str, ...]) -> str:
+        """The file and the line of a key; the file alone of what does not stand in it."""
+        line = self._line(path)
+        return f"{self._name}:{line}" if line else self._name
 
     def _line(self, path: tuple[str, ...]) -> int:
         """Where a key stands, or else the innermost of its tables that is there."""
@@ -271,6 +397,15 @@ def _merged(defaults: dict[str, Any] | None, own: dict[str, Any] | None) -> dict
         if own.get(name) is not None and defaults.get(name) is not None:
             merged[name] = defaults[name] | own[name]
     return merged
+
+
+def _apt(options: dict[str, Any] | None, own: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The options without an `on_start` that was said of all, where no file goes with it."""
+    warm = options.get("warm") if options else None
+    said = "on_start" in ((own or {}).get("warm") or {})
+    if not options or not warm or warm.get("keys") or said:
+        return options
+    return options | {"warm": warm | {"on_start": False}}
 
 
 def _no_table(name: str, value: Any) -> InvalidPolicy:

@@ -26,6 +26,8 @@ class Observed:
         value_bytes: How large a value is; None: not known.
         writes_heard: Whether the cache hears of every write: each goes through the strategy, or
             invalidates what it changes.
+        shared: Whether all processes share a store of the cache; False: each has a memory of its
+            own, and hears of no write of another.
 
     Raises:
         ValueError: A number makes no sense.
@@ -41,15 +43,16 @@ class Observed:
     hit_ratio: float | None = None
     value_bytes: float | None = None
     writes_heard: bool = True
+    shared: bool = True
 
     def __post_init__(self) -> None:
         for name in ("reads_per_second", "writes_per_second", "store_seconds", "value_bytes"):
             number = getattr(self, name)
-            if number is not None and not 0 <= number < math.inf:
+            if number is not None and not (_is_number(number) and 0 <= number < math.inf):
                 raise ValueError(f"{name} is {number!r}; expected a number of 0 or more")
         for name in ("load_failures", "hit_ratio"):
             share = getattr(self, name)
-            if share is not None and not 0 <= share <= 1:
+            if share is not None and not (_is_number(share) and 0 <= share <= 1):
                 raise ValueError(f"{name} is {share!r}; expected a share from 0 to 1")
         for name in ("load_seconds", "write_seconds"):
             times = getattr(self, name)
@@ -57,7 +60,7 @@ class Observed:
                 raise ValueError(
                     f"{name} is {times!r}; expected the 50th and the 95th percentile, in seconds"
                 )
-        if self.keys < 1:
+        if not _is_number(self.keys) or not 1 <= self.keys < math.inf:
             raise ValueError(f"keys is {self.keys!r}; expected how many keys there are, 1 or more")
 
     @property
@@ -116,6 +119,10 @@ class Observed:
             told["hit_ratio"] = since["hits"] / since["reads"]
         rates = (since["reads"] / seconds, since["writes"] / seconds)
         return cls(*rates, keys=keys, **told | known)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _counted(counts: Counts) -> dict[str, int]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from labkit.cache.backends.memory import MemoryTier
 from labkit.cache.options import checked_tags
 from labkit.cache.policies import checks
 from labkit.cache.policies.checks import Check, Checked
-from labkit.cache.policies.refusals import InvalidPolicy, shown
+from labkit.cache.policies.refusals import InvalidPolicy, nearest, shown
 from labkit.cache.serializers import Json, MessagePack, Raw
 from labkit.cache.sources import Coalesced, Limited
 from labkit.cache.strategies import (
@@ -23,7 +25,7 @@ from labkit.cache.strategies import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from labkit.cache.known import Known
     from labkit.cache.sources import Source
@@ -49,12 +51,13 @@ class Warm(Checked):
 
     Attributes:
         keys: A file with one key a line, the most important first; None: whoever warms names them.
+            In a file of policies its path begins where that file is.
         rate: How many keys a second at most; None: as fast as they load.
         batch: How many keys go together.
-        on_start: Whether it is done when the application starts.
+        on_start: Whether it is done when the application starts, by `smart.warm(on_start=True)`.
 
     Raises:
-        InvalidPolicy: A value makes no sense.
+        InvalidPolicy: A value makes no sense, or there are no keys for the start.
     """
 
     keys: str | None = None
@@ -69,6 +72,16 @@ class Warm(Checked):
         "batch": checks.whole(1),
         "on_start": checks.flag(),
     }
+
+    def contradictions(self) -> Iterator[InvalidPolicy]:
+        """A start at which there is nothing to load."""
+        if self.on_start and self.keys is None:
+            yield InvalidPolicy(
+                self.where("on_start"),
+                "is True, and there are no keys: nothing is loaded when the application starts",
+                'Write keys = "warm/articles.txt", a file with one id a line, or leave on_start '
+                "out.",
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -366,3 +379,63 @@ Did you mean "write-through"?
         if not self.tags:
             return tags
         return lambda key: tuple(dict.fromkeys((*self.tags, *checked_tags(tags(key)))))
+
+
+def policy_of(where: str, given: Any, defaults: Policy) -> Policy:
+    """The policy that somebody gives: itself, or the defaults with the options of a mapping.
+
+    Raises:
+        InvalidPolicy: It is neither, or an option makes no sense.
+    """
+    if isinstance(given, Policy):
+        return given
+    if not isinstance(given, Mapping):
+        fix = 'Write Policy(ttl="10m"), or {"ttl": "10m"}.'
+        raise InvalidPolicy(where, f"is {shown(given)}; expected a Policy", fix)
+    try:
+        parts = {
+            name: _part(Policy.parts[name], options)
+            for name, options in given.items()
+            if name in Policy.parts and isinstance(options, Mapping)
+        }
+        return defaults.but(**{**given, **parts})
+    except InvalidPolicy as error:
+        told = error.at(f"{where}.{error.where}", error.place)
+        told.others = tuple(each.at(f"{where}.{each.where}", each.place) for each in error.others)
+        raise told from None
+
+
+def _part(kind: type[Any], options: Mapping[str, Any]) -> Any:
+    """The group of options that a mapping stands for."""
+    for name in options:
+        kind.of(name)
+    return kind(**options)
+
+
+def check_tiers(where: str, chosen: Sequence[str], tiers: Mapping[str, Any]) -> None:
+    """Refuse a choice of tiers that cannot be made.
+
+    Args:
+        where: The option, for the message.
+        chosen: The names of tiers, nearest first.
+        tiers: The tiers that there are, by their names.
+
+    Raises:
+        InvalidPolicy: One of them is not there, or memory is not the nearest.
+    """
+    for name in chosen:
+        if name not in tiers:
+            near = nearest(name, tiers)
+            raise InvalidPolicy(
+                where,
+                f"has {shown(name)}, and there is no such tier; expected some of "
+                f"{', '.join(map(shown, tiers))}",
+                f"Did you mean {shown(near)}?" if near else "Write one of these.",
+            )
+    for name in chosen[1:]:
+        if isinstance(tiers[name], MemoryTier):
+            raise InvalidPolicy(
+                where,
+                f"has {shown(name)} behind another tier; expected memory first, and once",
+                f"Write {shown(name)} first.",
+            )

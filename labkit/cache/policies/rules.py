@@ -68,7 +68,8 @@ class Case:
         """Whether what a reader gets is no older than the last write that has ended.
 
         It is where the cache hears of every write and acts on it: whatever age a value may reach,
-        it was not changed meanwhile. Else its age is the bound: see `oldest`.
+        it was not changed meanwhile. Else its age is the bound: see `oldest`. Of a memory that is
+        not `shared` that is true within its process.
         """
         return self.observed.writes_heard and policy.strategy != "write-around"
 
@@ -367,10 +368,9 @@ def bound(case: Case, policy: Policy) -> tuple[Policy, str]:
         after = "A change that goes past the cache shows after"
         if policy.strategy not in ("write-through", "write-behind"):
             after = "A change past the cache, or a writer that dies, shows after"
-        return policy, (
-            "What is read is never older than the last write, since the cache hears of writes. "
-            f"{after} {_time(oldest(policy))} at the latest."
-        )
+        why = "What is read is never older than the last write, since the cache hears of writes. "
+        why += f"{after} {_time(oldest(policy))} at the latest."
+        return policy, why if case.observed.shared else f"{why} {_ALONE}"
     late = case.staleness - case.age
     loading = f", and have changed while it was loaded, for {_time(late)}" if late else ""
     return policy, (
@@ -378,6 +378,11 @@ def bound(case: Case, policy: Policy) -> tuple[Policy, str]:
         f"{_time(case.staleness)} are allowed."
     )
 
+
+_ALONE = (
+    "All this holds for one process: values are in memory alone, and what another process writes "
+    "is such a change. Where there are several, add a tier that they share."
+)
 
 SHAPING: tuple[Shaping, ...] = (
     time_to_live,

@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -128,10 +129,16 @@ class Limited(Around[K, V]):
                 + (
                     "it was cancelled"
                     if self.asynchronous
-                    else f"it goes on, and takes one of {self._at_once} places until it ends"
+                    else f"it goes on{self._meanwhile} until it ends"
                 )
             )
         return answer
+
+    @property
+    def _meanwhile(self) -> str:
+        """What a load that was left behind takes, where places are counted."""
+        bounded = self._at_once < sys.maxsize
+        return f", and takes one of {self._at_once} places" if bounded else ""
 
     def _queue_up(self) -> Turn:
         turn = Turn()
@@ -159,6 +166,27 @@ class Limited(Around[K, V]):
                 turn.tell(None)
             else:
                 self._free += 1
+
+
+class Beside(Around[K, V]):
+    """Another source of the same database, whose loads take places among those of a `Limited`.
+
+    Args:
+        source: The other source.
+        limit: Whose places they are.
+    """
+
+    def __init__(self, source: Source[K, V], limit: Limited[Any, Any]) -> None:
+        super().__init__(source)
+        self._limit = limit
+
+    def load(self, key: K) -> Any:
+        """The value of a key; None where there is none."""
+        return self._carry_out(self._limit._limited(functools.partial(self.source.load, key)))
+
+    def load_many(self, keys: Sequence[K]) -> Any:
+        """The values of keys; those that have none are left out."""
+        return self._carry_out(self._limit._limited(functools.partial(self.source.load_many, keys)))
 
 
 class _Timed:

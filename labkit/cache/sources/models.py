@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import inspect, select, tuple_
+from sqlalchemy.orm import undefer, with_polymorphic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,8 +20,11 @@ V = TypeVar("V")
 class ModelSource(Generic[V]):
     """The rows of a table as objects, by their primary keys; of several columns a tuple.
 
-    What it loads is detached, with all columns loaded. A model with a `version_id_col` refuses a
-    save of what somebody else has changed meanwhile.
+    What it loads is detached, with all columns loaded, deferred ones too, and those of subclasses.
+    A relationship that was not loaded raises DetachedInstanceError when it is read;
+    `session.merge(value, load=False)` answers an object that belongs to a session, and loads.
+
+    A model with a `version_id_col` refuses a save of what somebody else has changed meanwhile.
 
     Args:
         sessions: Opens a session: a `sessionmaker`.
@@ -45,12 +50,13 @@ class ModelSource(Generic[V]):
     def load(self, key: Any) -> V | None:
         """The object of a key; None: there is none."""
         with self._sessions() as session:
-            return session.get(self._model, key)
+            found: V | None = session.scalars(self._whole([key])).unique().first()
+            return found
 
     def load_many(self, keys: Sequence[Any]) -> dict[Any, V]:
         """The objects of keys, without those that are not there, with one query."""
         with self._sessions() as session:
-            found = session.scalars(select(self._model).where(among(self._key, keys)))
+            found = session.scalars(self._whole(keys)).unique()
             return {key_of(self._mapper.primary_key_from_instance(each)): each for each in found}
 
     def load_fields(self, keys: Sequence[Any], fields: Sequence[str]) -> dict[Any, dict[str, Any]]:
@@ -74,8 +80,10 @@ class ModelSource(Generic[V]):
         with self._sessions() as session:
             stored = session.merge(value)
             session.commit()
-            session.refresh(stored)
-            return stored
+            anew = self._whole([key_of(inspect(stored).identity)])
+            found = session.scalars(anew, execution_options={"populate_existing": True})
+            written: V = found.unique().one()
+            return written
 
     def delete(self, key: Any) -> None:
         """Delete an object, if it is there."""
@@ -100,11 +108,33 @@ class ModelSource(Generic[V]):
         field = self._mapper.get_property_by_column(column).key
         return {key: row[field] for key, row in self.load_fields(keys, [field]).items()}
 
+    def _whole(self, keys: Sequence[Any]) -> Any:
+        """The query of the objects of keys, with all columns."""
+        one = self._of_any_class
+        return select(one).options(undefer("*")).where(among(key_columns(self._mapper, one), keys))
 
-def key_columns(mapper: Mapper[Any]) -> list[Any]:
-    """The attributes of a primary key."""
+    @functools.cached_property
+    def _of_any_class(self) -> Any:
+        """The class, or what joins the tables of its subclasses; they may be defined after this."""
+        if len(mappers(self._mapper)) == 1:
+            return self._model
+        return with_polymorphic(self._mapper, "*")
+
+
+def mappers(mapper: Mapper[Any]) -> list[Mapper[Any]]:
+    """Those of the classes that rows of a table may be of: its own, and of subclasses."""
+    return [mapper] if mapper.polymorphic_on is None else list(mapper.self_and_descendants)
+
+
+def key_columns(mapper: Mapper[Any], of: Any = None) -> list[Any]:
+    """The attributes of a primary key.
+
+    Args:
+        mapper: That of the class.
+        of: An alias of the class, where one is asked for.
+    """
     keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-    return [getattr(mapper.class_, key) for key in keys]
+    return [getattr(mapper.class_ if of is None else of, key) for key in keys]
 
 
 def among(columns: Sequence[Any], keys: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack
 from labkit.cache.aio import AsyncCache
 from labkit.cache.engine import Call
 from labkit.cache.keys import encode
+from labkit.cache.known import text_of
 from labkit.cache.options import checked_tags
 from labkit.cache.sources.base import asynchronous, blocking
 from labkit.cache.steps import Ask, Finish, run, run_async
@@ -256,7 +257,7 @@ class Strategy(Generic[C, K, V]):
         try:
             yield from self._of_source(method, key, *value)
             if value and self._known is not None:
-                yield Ask(self._known, "add", ([encode(key)],), {})
+                yield Ask(self._known, "add", ([text_of(key)],), {})
         finally:
             yield from self._engine.delete([self.key(key)])
 
@@ -315,7 +316,7 @@ class Strategy(Generic[C, K, V]):
         unknown = set()
         if self._known is not None:
             for key in keys:
-                if not (yield Ask(self._known, "has", (encode(key),), {})):
+                if not (yield Ask(self._known, "has", (text_of(key),), {})):
                     unknown.add(key)
             self.turned_away += len(unknown)
         return unknown

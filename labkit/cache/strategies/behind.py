@@ -11,7 +11,7 @@ from labkit.cache.backends.base import Found, Queued
 from labkit.cache.behind import Applying, Aside, Backoff, Crew, Inbox, Worker
 from labkit.cache.engine import MISSING
 from labkit.cache.errors import Unavailable
-from labkit.cache.keys import encode
+from labkit.cache.known import text_of
 from labkit.cache.options import seconds
 from labkit.cache.products import made, opened
 from labkit.cache.proof import prove
@@ -207,7 +207,7 @@ class WriteBehind(ReadThrough[C, K, V]):
             raise
         yield from self._drop_nearer(call.key)
         if value and self._known is not None:
-            yield Ask(self._known, "add", ([encode(key)],), {})
+            yield Ask(self._known, "add", ([text_of(key)],), {})
         return version
 
     def _drop_nearer(self, key: str) -> Steps[None]:

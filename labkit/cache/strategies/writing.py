@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from labkit.cache.keys import encode
+from labkit.cache.engine import MISSING
+from labkit.cache.known import text_of
 from labkit.cache.sources.base import returning
 from labkit.cache.steps import Ask, Finish
 from labkit.cache.strategies.base import C, K, V
@@ -39,7 +40,9 @@ class WriteThrough(ReadThrough[C, K, V]):
     lease, or whose key is invalidated while it writes, can leave an older value where it is killed
     before it notices. A source that checks versions refuses the frozen writer.
 
-    With a source that is `returning`, the cache keeps what the source says that it has stored.
+    With a source that is `returning`, the cache keeps what the source says that it has stored, and
+    that is what has to be storable. Where it is not, `save` raises `Unserializable` after the
+    source has written, and the cache has no value.
 
     Raises:
         Unserializable: By `save`; so are the following.
@@ -66,9 +69,9 @@ class WriteThrough(ReadThrough[C, K, V]):
             return answer if answers else given
 
         call.loader = later if self._awaited else now
-        yield from write_through(self._engine, call, given)
+        yield from write_through(self._engine, call, MISSING if answers else given)
         if value and self._known is not None:
-            yield Ask(self._known, "add", ([encode(key)],), {})
+            yield Ask(self._known, "add", ([text_of(key)],), {})
 
 
 class WriteAround(ReadThrough[C, K, V]):
@@ -93,4 +96,4 @@ class WriteAround(ReadThrough[C, K, V]):
     def _write(self, method: str, key: K, *value: V) -> Steps[None]:
         yield from self._of_source(method, key, *value)
         if value and self._known is not None:
-            yield Ask(self._known, "add", ([encode(key)],), {})
+            yield Ask(self._known, "add", ([text_of(key)],), {})

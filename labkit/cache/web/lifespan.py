@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from labkit.cache.cache import Cache
 from labkit.cache.metrics import PrometheusCollector, Together
+from labkit.cache.smart import caches_of
 from labkit.cache.steps import run_async
 
 if TYPE_CHECKING:
@@ -18,22 +19,27 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from labkit.cache.base import BaseCache
+    from labkit.cache.smart import Hub
 
 
-def install(app: FastAPI, *caches: BaseCache, metrics: str | None = None) -> None:
+def install(app: FastAPI, *caches: BaseCache | Hub[Any], metrics: str | None = None) -> None:
     """Close caches when an application ends, after what it does itself at its end.
 
     Args:
         app: The application.
-        *caches: The caches.
+        *caches: The caches. Of a smart one all are closed and shown, also those that come to it
+            with entities that are declared later.
         metrics: A path, such as `"/metrics"`, at which Prometheus finds the statistics of the
-            caches, by their namespaces; None: nowhere.
+            caches, by their namespaces; None: nowhere. See `PrometheusCollector`.
 
     Raises:
+        TypeError: One of them is no cache.
         ValueError: No cache is given, or two of one namespace are to have metrics.
     """
     if not caches:
         raise ValueError("install() got no cache; expected one or more: install(app, cache)")
+    for each in caches:
+        caches_of(each)
     inner = app.router.lifespan_context
 
     @asynccontextmanager
@@ -42,8 +48,9 @@ def install(app: FastAPI, *caches: BaseCache, metrics: str | None = None) -> Non
             async with inner(app) as state:
                 yield state
         finally:
-            for cache in caches:
-                await _close(cache)
+            for each in caches:
+                for cache in caches_of(each).values():
+                    await _close(cache)
 
     app.router.lifespan_context = lifespan
     if metrics is not None:
@@ -57,7 +64,7 @@ async def _close(cache: BaseCache) -> None:
         await asyncio.to_thread(cache.close)
 
 
-def _show(app: FastAPI, caches: tuple[BaseCache, ...], path: str) -> None:
+def _show(app: FastAPI, caches: tuple[BaseCache | Hub[Any], ...], path: str) -> None:
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
     names = [cache.namespace for cache in caches]

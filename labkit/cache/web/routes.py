@@ -19,9 +19,11 @@ from starlette.responses import Response
 from labkit.cache.engine import Call
 from labkit.cache.keys import Template
 from labkit.cache.keys.names import name_of
-from labkit.cache.options import checked_tags
+from labkit.cache.options import checked_tags, refuse_unknown
+from labkit.cache.options import time as checked_time
 from labkit.cache.origins import origins
 from labkit.cache.serializers import MessagePack
+from labkit.cache.smart import caches_of
 from labkit.cache.steps import run_async
 from labkit.cache.web.answers import Answers
 from labkit.cache.web.conditions import etag_of
@@ -30,11 +32,11 @@ from labkit.cache.web.identity import Identity, filled
 from labkit.cache.web.kept import Kept, of_error, of_response, own_lifetime, storable
 from labkit.cache.web.parameters import parameter_of, reads, with_parameters
 from labkit.cache.web.rendering import Renderer
-from labkit.clock import duration
 
 if TYPE_CHECKING:
     from labkit.cache.base import BaseCache
     from labkit.cache.options import TTL
+    from labkit.cache.smart import Hub
     from labkit.clock import Clock
 
     Vary = Sequence[str] | Mapping[str, Callable[[str], str] | None]
@@ -58,7 +60,7 @@ class Keeping(TypedDict, total=False):
 
 
 def cached_response(
-    cache: BaseCache,
+    cache: BaseCache | Hub[Any],
     *,
     key: str | Callable[[Request], str] | None = None,
     tags: Sequence[str] | Callable[[Request], Sequence[str]] = (),
@@ -96,7 +98,7 @@ def cached_response(
 
     Args:
         cache: Where responses are kept, under keys that begin with `web:`; see
-            `labkit.cache.web.identity`.
+            `labkit.cache.web.identity`. Of a smart cache it is its `cache`.
         key: What is asked for: a template over the parameters of the route, such as
             `"article:{id}"`, or a function of the request; routes with the same key are one.
             Default: host, path and query.
@@ -121,21 +123,23 @@ def cached_response(
         A decorator; what takes the route's place is a coroutine function.
 
     Raises:
-        TypeError: It is no function, or streams.
+        TypeError: It is no function, or streams; or there is no such cache or option.
         ValueError: A template names no parameter, an option makes no sense, or values are to be
             loaded in the background while a parameter of the route ends with its request.
     """
+    first, *_ = caches_of(cache).values()
+    refuse_unknown(keeping, Keeping.__annotations__)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
         return _Route(
-            cache,
+            first,
             function,
             key=key,
             tags=tags,
             vary=vary,
             private=private,
             statuses=statuses,
-            max_age=None if max_age is None else duration(max_age),
+            max_age=None if max_age is None else checked_time("max_age", max_age),
             obey_client=obey_client,
             x_cache=x_cache,
             clock=clock,

@@ -183,6 +183,8 @@ def test_exports_say_what_statistics_say(any_api: Api) -> None:
         for sample in families["labkit_cache_hits"].samples
     }
     assert hits["", "memory"] == 1
+    labels = {sample.labels["cache"] for sample in families["labkit_cache_hits"].samples}
+    assert labels == {any_api.cache.namespace}  # as an application that shows them itself has it
     assert any_api.get("/export?format=xml").status_code == 422
 
 

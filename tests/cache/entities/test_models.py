@@ -18,10 +18,11 @@ from sqlalchemy.orm import (
     relationship,
     sessionmaker,
 )
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.orm.exc import DetachedInstanceError, StaleDataError
 
-from labkit.cache import Unserializable
+from labkit.cache import FunctionSource, Unserializable
 from labkit.cache.entities.models import relations_of
+from labkit.cache.policies import Policy
 from labkit.cache.smart import SmartCache
 from labkit.cache.sources.models import ModelSource
 
@@ -194,11 +195,41 @@ def test_what_was_not_loaded_is_not_kept_as_if_it_were_empty(bed: Bed, db: Datab
     with db.sessions() as session:
         session.add(Seat(row=1, number=2))
         session.commit()
+
+    def load(key: tuple[int, int]) -> Seat | None:
+        with db.sessions() as session:
+            return session.get(Seat, key)
+
     with SmartCache(bed.tiers(), namespace=bed.namespace) as smart:
-        seats = smart.entity(Seat, ModelSource(db.sessions, Seat))
+        seats = smart.entity(Seat, FunctionSource(load))
         assert seats.kind.id == ("row", "number")
         with pytest.raises(Unserializable, match="note was not loaded; load all columns"):
             seats.get((1, 2))
+
+
+def test_deferred_columns_are_loaded_with_the_others(bed: Bed, db: Database) -> None:
+    if bed.awaited:
+        pytest.skip("one face will do")
+    with SmartCache(bed.tiers(), namespace=bed.namespace) as smart:
+        seats = smart.entity(Seat, ModelSource(db.sessions, Seat), policy=Policy("write-through"))
+        seats.save(Seat(row=1, number=1, note="free"))
+        seats.save(Seat(row=1, number=2, note="taken"))
+        for _ in range(2):
+            found = seats.get_many([(1, 1), (1, 2)])
+            assert [each.note for each in found.values()] == ["free", "taken"]
+            assert seats.get((1, 2)).note == "taken"
+            seats.invalidate((1, 2))
+            assert seats.get((1, 2)).note == "taken"
+
+
+def test_an_unloaded_relationship_is_refused_until_a_session_has_it(
+    smart: SmartCache, db: Database
+) -> None:
+    found = smart["Article"].get(2)
+    with pytest.raises(DetachedInstanceError):
+        found.author  # noqa: B018 - reading it is what fails
+    with db.sessions() as session:
+        assert session.merge(found, load=False).author.name == "Author 1"
 
 
 def test_composite_keys_find_their_rows(db: Database) -> None:

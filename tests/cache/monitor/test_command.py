@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from labkit import LocalServer, connect
+from labkit.__main__ import app
 from labkit.cache.monitor import gather
 from labkit.server import find_server
 from tests.cache.monitor.test_reporter import until
@@ -63,6 +66,15 @@ def test_what_cannot_be_is_one_sentence(arguments: list[str], says: str) -> None
     assert says in error
     assert "Traceback" not in error
     assert out == ""
+
+
+@pytest.mark.parametrize("service", ["cache-monitor", "chat", "newsroom", "leaderboard"])
+def test_a_level_that_there_is_not_is_told_with_those_that_there_are(service: str) -> None:
+    result = CliRunner().invoke(app, ["serve", service, "--log-level", "loud"])
+    assert result.exit_code == 2
+    said = " ".join(re.sub(r"[│╭╮╰╯─\n]", " ", result.output).split())
+    assert "--log-level" in said
+    assert "'loud' is no level; expected debug, info, warning, error." in said
 
 
 @pytest.fixture(scope="module")

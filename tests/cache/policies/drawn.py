@@ -106,8 +106,17 @@ def policies(document: Any) -> Policies:
     """The policies of a file as Python makes them."""
     defaults, entities = document
     return Policies(
-        {name: policy(merged(defaults, own)) for name, own in entities.items()}, policy(defaults)
+        {name: policy(apt(merged(defaults, own), own)) for name, own in entities.items()},
+        policy(apt(defaults, {})),
     )
+
+
+def apt(options: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without a start that is said of all entities, where it has no keys."""
+    warm = options.get("warm") or {}
+    if warm.get("keys") is not None or "on_start" in own.get("warm", {}):
+        return dict(options)
+    return dict(options) | ({"warm": dict(warm) | {"on_start": False}} if warm else {})
 
 
 def value(given: Any) -> str:

@@ -518,3 +518,31 @@ def test_where_no_cache_is_advised_a_cache_has_more_misses_than_hits() -> None:
     unheard = Observed(10, 1, 100, writes_heard=False)
     assert advise(unheard, 5).policy is None
     assert play(Policy(ttl=5), unheard, 600).hit_ratio < 0.5
+
+
+def test_a_memory_that_nobody_shares_is_exact_for_its_process_alone() -> None:
+    shared = advise(Observed(412, 0.2, keys=1_000, load_seconds=(0.02, 0.05)), "30s")
+    alone = advise(Observed(412, 0.2, keys=1_000, load_seconds=(0.02, 0.05), shared=False), "30s")
+    assert alone.policy == shared.policy
+    assert (shared.exact, shared.staleness) == (True, 0)
+    assert (alone.exact, alone.staleness) == (False, 240.05)
+    assert "for one process: values are in memory alone" in alone.reasons[-1]
+    assert "one process" not in str(shared)
+    unheard = advise(Observed(412, 0.2, keys=1_000, writes_heard=False, shared=False), "30s")
+    assert unheard.staleness <= 30
+    assert "one process" not in str(unheard)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Observed(1, keys="many"), "keys is 'many'; expected how many keys there are"),  # type: ignore[arg-type]
+        (lambda: Observed("often"), "reads_per_second is 'often'; expected a number"),  # type: ignore[arg-type]
+        (lambda: Observed(1, hit_ratio="x"), "hit_ratio is 'x'; expected a share"),  # type: ignore[arg-type]
+        (lambda: advise(Observed(1), -3), "staleness is not a duration: -3"),
+        (lambda: advise(Observed(1), patience="fast"), "patience is not a duration: 'fast'"),
+    ],
+)
+def test_what_is_no_figure_is_named(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

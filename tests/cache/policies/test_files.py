@@ -250,3 +250,55 @@ def test_what_is_missing_is_told_at_its_table() -> None:
     assert told(text) == ["4 entity.A.ttl"]
     text = "\n[defaults]\nstrategy = 'write-around'\n[entity.A]\nttl = 3\n[entity.B]\n"
     assert told(text) == ["2 defaults.ttl"]
+
+
+# --- Beside other things
+
+
+def test_a_file_of_keys_lies_beside_the_file_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = '[defaults.warm]\nkeys = "warm/all.txt"\n[entity.A.warm]\nkeys = "/own.txt"\n'
+    (tmp_path / "conf").mkdir()
+    path = tmp_path / "conf" / "cache.toml"
+    path.write_text(text)
+    for found, keys in (
+        (Policies.read(path), str(tmp_path / "conf" / "warm" / "all.txt")),
+        (Policies.read(path).over({"ttl": 3}), str(tmp_path / "conf" / "warm" / "all.txt")),
+        (Policies.read(text), "warm/all.txt"),
+    ):
+        assert found.defaults.warm == Warm(keys=keys)
+        assert found["A"].warm == Warm(keys="/own.txt")
+    monkeypatch.chdir(tmp_path)
+    assert Policies.read("conf/cache.toml").defaults.warm == Warm(keys="conf/warm/all.txt")
+
+
+def test_a_start_without_keys_is_of_no_use_but_may_be_said_of_all() -> None:
+    assert told("""
+[defaults.warm]
+on_start = true
+[entity.A.warm]
+on_start = true
+[entity.B.warm]
+keys = "none"
+on_start = true
+""") == ["5 entity.A.warm.on_start", "8 entity.B.warm.on_start"]
+    policies = Policies.read("""
+[defaults.warm]
+on_start = true
+[entity.A.warm]
+keys = "a.txt"
+[entity.B]
+ttl = 3
+""")
+    assert policies["A"].warm == Warm(keys="a.txt", on_start=True)
+    assert policies["B"].warm == policies.defaults.warm == Warm()
+
+
+def test_options_are_given_where_nothing_is_said() -> None:
+    options = {"ttl": "1m", "jitter": 0.5}
+    text = "[defaults]\njitter = 0.1\n[entity.A]\nttl = 3\n"
+    expected = Policies({"A": Policy(ttl=3, jitter=0.1)}, Policy(ttl=60, jitter=0.1))
+    assert Policies.read(text, options=options) == Policies.read(text).over(options) == expected
+    assert Policies({"A": {"ttl": 3}}, {"jitter": 0.1}).over(options) == expected
+    assert expected.over({"early": 1.0}) == expected

@@ -69,7 +69,7 @@ class Web:
         """Wait for what is loaded in the background."""
 
         async def wait() -> None:
-            while tasks := set(self.real._engine._background._tasks):
+            while tasks := set(self.real._engine.background._tasks):
                 await asyncio.gather(*tasks)
 
         self.run(wait())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI
 
 from labkit import connect, connect_async
-from labkit.cache import AsyncCache, Cache, MemoryTier, RedisTier
+from labkit.cache import AsyncCache, Cache, FunctionSource, MemoryTier, NullTier, RedisTier
+from labkit.cache.smart import AsyncSmartCache, SmartCache
 from labkit.cache.web import cached_response, install
 from labkit.clock import FakeClock
 from tests.leaderboard.api.driver import Client
@@ -106,7 +109,7 @@ def test_what_loads_in_the_background_ends_first(bench: Bench, awaited: bool) ->
             await began.wait()
             assert not ended
         assert ended == ["route"]
-        assert not cache._engine._background._tasks
+        assert not cache._engine.background._tasks
         if awaited:
             await client.aclose()
         else:
@@ -147,3 +150,61 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
         with pytest.raises(ValueError, match="expected each one once"):
             install(FastAPI(), one, other, metrics="/metrics")
         install(FastAPI(), one, other)
+
+
+class Note(msgspec.Struct, frozen=True):
+    id: int
+
+
+@pytest.mark.parametrize("kind", [SmartCache, AsyncSmartCache])
+def test_of_a_smart_cache_all_caches_are_shown_and_closed(kind: Any) -> None:
+    """Also those that come to it with entities that are declared later."""
+    app = FastAPI()
+    tiers = {"near": MemoryTier(), "far": NullTier()}
+    smart = kind(tiers, namespace="press", policies={"Note": {"tiers": ["near"]}})
+    other = Cache(namespace="other")
+    install(app, smart, other, metrics="/metrics")
+
+    @app.get("/notes/{id}")
+    @cached_response(smart, ttl="5m")
+    async def note(id: int) -> dict[str, int]:  # noqa: A002 - it is one
+        notes = smart.entity(Note, FunctionSource(Note))
+        found = notes.get(id)
+        return {"id": (await found if inspect.isawaitable(found) else found).id}
+
+    with Client(app) as client:
+        assert client.get("/notes/7").json() == client.get("/notes/7").json() == {"id": 7}
+        lines = client.get("/metrics").text.splitlines()
+        assert lines.count("# TYPE labkit_cache_loads_total counter") == 1
+        assert 'labkit_cache_loads_total{cache="press/near",function="Note"} 1.0' in lines
+        assert 'labkit_cache_loads_total{cache="other",function=""} 0.0' in lines
+        near = smart["Note"].engine
+        assert [tier.entries for tier in near.stats().tiers] == [1]
+        assert smart.cache.stats().tiers[0].entries == 1  # the response
+    assert [tier.entries for tier in near.stats().tiers] == [0]
+    assert smart.cache.stats().tiers[0].entries == 0
+
+
+def test_what_is_no_cache_is_refused_at_once() -> None:
+    nothing: Any = "cache"
+    with pytest.raises(TypeError, match="'cache' is no cache; expected a Cache, a SmartCache"):
+        install(FastAPI(), nothing)
+    with pytest.raises(TypeError, match="'cache' is no cache; expected a Cache, a SmartCache"):
+        cached_response(nothing)
+
+
+@pytest.mark.parametrize(
+    ("keeping", "problem"),
+    [
+        ({"tll": "5m"}, "there is no option 'tll'; did you mean 'ttl'"),
+        ({"sliding": True}, "there is no option 'sliding'; expected ttl, jitter, errors"),
+        ({"ttl": -5}, "ttl is not a duration: -5"),
+        ({"max_age": "x"}, "max_age is not a duration: 'x'"),
+    ],
+)
+def test_an_option_of_a_response_is_named(keeping: dict[str, Any], problem: str) -> None:
+    def page() -> str:
+        return "hello"
+
+    with Cache() as cache, pytest.raises((TypeError, ValueError), match=problem):
+        cached_response(cache, **keeping)(page)

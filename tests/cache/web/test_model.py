@@ -95,7 +95,7 @@ class Readers(RuleBasedStateMachine):
 
     async def settled(self) -> None:
         """What is loaded in the background has ended."""
-        while tasks := set(self.cache._engine._background._tasks):
+        while tasks := set(self.cache._engine.background._tasks):
             await asyncio.gather(*tasks)
 
     @rule(id=ids, told=st.booleans())
