@@ -210,7 +210,7 @@ class Aside:
         self._background.start_task(self._steps)
 
 
-class Beside:
+class BeginResting:
     """Begin an operation that mostly rests, and do not wait for it; the answer is who does it."""
 
     __slots__ = ("_background", "_steps")

@@ -12,7 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from labkit.cache.background import Beside, Rest, alive
+from labkit.cache.background import BeginResting, Rest, alive
 from labkit.cache.breaker import Breaker
 from labkit.cache.errors import Unavailable
 from labkit.cache.steps import Ask, Take
@@ -182,7 +182,7 @@ class Guard(Breaker):
             self._begins |= begins
         if begins:
             try:
-                self._payer = yield Beside(self._background, self._keep_paying)
+                self._payer = yield BeginResting(self._background, self._keep_paying)
             finally:
                 self._begins = False
 
