@@ -41,7 +41,7 @@ from labkit.cache.options import Options
 from labkit.cache.origins import note
 from labkit.cache.products import Product, in_memory, made, opened
 from labkit.cache.stats import Counters, Stats, TierState, summed
-from labkit.cache.steps import Apart, Ask, Here, Join, Load
+from labkit.cache.steps import Apart, Ask, Delivered, Here, Join, Load
 from labkit.cache.tickets import Tickets
 from labkit.cache.turns import Turns
 
@@ -613,8 +613,9 @@ class Engine:
             yield from self._listen()
         tickets = {key: self.tickets.open(key, call.tags) for key in keep}
         try:
-            whole = True
-            for guard in reversed(self.stores):
+            whole, left = True, list(self.stores)
+            while left:
+                guard = left[-1]
                 ttls = [product.ttl for product in keep.values()]
                 if guard is not self.authority:
                     ttls = [self._bounded(ttl) for ttl in ttls]
@@ -622,15 +623,16 @@ class Engine:
                 if answer is AWAY:  # what was there may be there yet
                     yield from guard.tell("delete", list(keep))
                     whole = False
+                left.pop()
             self.drop_keys(list(tickets), but=set(tickets.values()))
             for key, ticket in tickets.items():
                 one = Call(key, call.tags, options, call.counters)
                 self.remember(ticket, keep[key], one, whole)
         except Exception:
             raise
-        except BaseException as stop:  # nobody knows what arrived where
+        except BaseException as stop:
             self.drop_keys(list(keep))
-            for guard in self.stores:
+            for guard in left[:-1] if isinstance(stop, Delivered) else left:
                 yield from guard.stopped(stop, "delete", list(keep))
             raise
         finally:

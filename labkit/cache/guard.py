@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from labkit.cache.background import BeginResting, Rest, alive
 from labkit.cache.breaker import Breaker
 from labkit.cache.errors import Unavailable
-from labkit.cache.steps import Ask, Take
+from labkit.cache.steps import Ask, Deliver, Delivered, Take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +37,7 @@ _GRANTED: dict[str, Callable[[Any], Sequence[str]]] = {
     "claim_many": list,
 }
 _INVALIDATES = ("delete", "drop_tags", "delete_prefix", "clear")
+_HEARD = (*_INVALIDATES, "set_many")
 _ENDED: dict[str, Callable[[Any], Sequence[str]]] = {
     "fill": lambda claim: [claim.key],
     "fill_many": lambda fills: [claim.key for claim, _, _ in fills],
@@ -90,7 +91,8 @@ class Guard(Breaker):
         granted = _GRANTED.get(method)
         try:
             if granted is None:
-                answer = yield Ask(self.store, method, arguments, named)
+                step = Deliver if method in _HEARD else Ask
+                answer = yield step(self.store, method, arguments, named)
             else:
                 lost = partial(self.owe, "delete", granted(arguments[0]))
                 answer = yield Take(self.store, method, arguments, named, lost)
@@ -120,7 +122,7 @@ class Guard(Breaker):
                     yield from self.owe(method, targets)
                     break
                 gone = max(gone, answer or 0)
-        except Exception:
+        except (Exception, Delivered):
             raise
         except BaseException as stop:
             yield from self.stopped(stop, method, targets)
@@ -155,6 +157,9 @@ class Guard(Breaker):
                     return True
         except Unavailable as error:
             self.failed(error)
+        except BaseException:  # who was to try is stopped: the next one may
+            self._until = self._now()
+            raise
         finally:
             self._answers = False
         return False

@@ -197,8 +197,8 @@ class Hub(Generic[C]):
     def check(self) -> None:
         """Refuse what shows only when all entities are declared; to be called then.
 
-        It does not happen by itself: several programs may share a file of policies, and each
-        declares its own entities.
+        It does not happen by itself: several programs with tiers of the same names may share a
+        file of policies, and each declares its own entities.
 
         Raises:
             InvalidPolicies: There are policies of entities that nobody has declared.

@@ -80,6 +80,29 @@ class Take(Ask, eq=False):
             raise
 
 
+class Delivered(asyncio.CancelledError):
+    """A caller was cancelled, and what it had begun to say has arrived all the same."""
+
+
+class Deliver(Ask):
+    """Call a method that has to be heard; whoever is cancelled meanwhile waits for its end."""
+
+    async def later(self) -> Any:
+        """The method's answer.
+
+        Raises:
+            Delivered: The caller was cancelled, and the method has done its work.
+        """
+        asking = asyncio.ensure_future(super().later())
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError as stop:
+            with contextlib.suppress(Unavailable):
+                await asking
+                raise Delivered from stop
+            raise
+
+
 class Finish(Ask):
     """Call a method that writes; whoever is cancelled while it runs in a thread waits for its end.
 

@@ -311,8 +311,7 @@ def id_of(entities: Entities[Any, Any, Any], given: Any) -> Any:
         if len(fields) == 1 and not isinstance(given, list):
             return entities.kind.id_from(str(given))
         if isinstance(given, list) and len(given) == len(fields) > 1:
-            entities.ids.check(found := tuple(given))
-            return found
+            return entities.ids.plain(tuple(given))
     except (TypeError, ValueError) as error:
         raise Refused(f"{error}.") from error
     many = f"a list of {len(fields)}: {', '.join(fields)}" if len(fields) > 1 else fields[0]

@@ -9,12 +9,15 @@ import operator
 import sys
 import types
 import typing
+from decimal import Decimal
 from fractions import Fraction
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import inspect
+from sqlalchemy import JSON
+from sqlalchemy.ext.mutable import MutableDict, MutableList, MutableSet
 from sqlalchemy.orm import Mapped
 
 from labkit.cache.entities.fingerprints import shape_of
@@ -33,7 +36,12 @@ _NAMED = (
     inspect.StructType,
     inspect.DataclassType,
     inspect.NamedTupleType,
-    inspect.TypedDictType,
+)
+# What watches the values of a column for changes, and what those are without it.
+WATCHED: tuple[tuple[type, type], ...] = (
+    (MutableDict, dict),
+    (MutableList, list),
+    (MutableSet, set),
 )
 # What msgspec does not know, and `labkit.cache.marks` does.
 _MARKED = (complex, range, Fraction, ZoneInfo, dt.timezone)
@@ -51,20 +59,36 @@ def type_of(column: ColumnProperty[Any]) -> Any:
     return Any if told is object else told
 
 
+def key_type(column: ColumnProperty[Any]) -> Any:
+    """The type of the ids in a column: what a text is read as.
+
+    Where the annotation says another than the type of the column, callers go by the annotation, and
+    rows by the column: it is what is annotated, as an `Annotated` type, which is no plain class
+    that each id has to be of. An int over `Numeric(10, 0)` is one: whole numbers are taken for it.
+    """
+    told = type_of(column)
+    said = _annotated(column.parent.class_, column.key)
+    if (said, told) == (int, Decimal):
+        return int
+    if told is Any or said is told or not isinstance(said, type):
+        return told
+    return typing.Annotated[said, "or what its column makes of it"]
+
+
 def shape(column: ColumnProperty[Any]) -> str:
     """A column in words: another text wherever its stored values would read otherwise.
 
     Raises:
         TypeError: Its values cannot be read back.
     """
-    told = type_of(column)
+    told = _kept(column)
     what = f"Enum({sorted(told.__members__)})" if _is_enum(told) else _readable(column, told)
     return f"{column.key}: {column.columns[0].type!r} {what}"
 
 
 def serializer(column: ColumnProperty[Any], base: Serializer) -> Serializer:
     """What stores the values of a column, in the format of another serializer."""
-    told = type_of(column)
+    told = _kept(column)
     if _is_enum(told):
         return _ByName(told, base)
     if told is Any:
@@ -72,6 +96,14 @@ def serializer(column: ColumnProperty[Any], base: Serializer) -> Serializer:
     if isinstance(base, MessagePack) and not any(isinstance(each, _NAMED) for each in _parts(told)):
         return base  # it keeps more of a value than one for a type: the name of a time's zone, too
     return base.for_type(told | None)
+
+
+def _kept(column: ColumnProperty[Any]) -> Any:
+    """The type that the values of a column are stored as.
+
+    What a column of plain JSON holds comes back without one, whatever its annotation promises.
+    """
+    return Any if isinstance(column.columns[0].type, JSON) else type_of(column)
 
 
 class _ByName:
@@ -110,8 +142,8 @@ def _annotated(model: type, field: str) -> Any:
     try:
         for owner in model.__mro__:
             if field in (found := get_annotations(owner)):
-                return _without_none(_resolved(found[field], owner.__module__))
-    except NameError:  # it is imported for type checkers only
+                return _plain(_without_none(_resolved(found[field], owner.__module__)))
+    except Exception:  # a name is not there at run time: it is imported for type checkers only
         return None
     return None
 
@@ -131,6 +163,28 @@ def _without_none(told: Any) -> Any:
     return functools.reduce(operator.or_, others)
 
 
+def _plain(told: Any) -> Any:
+    """A type in words that msgspec knows, down to its parts.
+
+    Nothing watches what is stored, and neither `object` nor the name of a type, as in an alias that
+    has itself in it, says more than Any.
+    """
+    if told is object or isinstance(told, str | typing.ForwardRef):
+        return Any
+    origin, parts = typing.get_origin(told), typing.get_args(told)
+    if origin in (typing.Union, types.UnionType):
+        return functools.reduce(operator.or_, map(_plain, parts))
+    if parts and origin is not typing.Literal:
+        return _unwatched(origin)[tuple(map(_plain, parts))]
+    return _unwatched(told)
+
+
+def _unwatched(told: Any) -> Any:
+    if not isinstance(told, type):
+        return told
+    return next((plain for watched, plain in WATCHED if issubclass(told, watched)), told)
+
+
 def _is_enum(told: Any) -> bool:
     return isinstance(told, type) and issubclass(told, enum.Enum)
 
@@ -141,17 +195,23 @@ def _readable(column: ColumnProperty[Any], told: Any) -> str:
         unknown = [each for each in _parts(told) if isinstance(each, inspect.CustomType)]
         if all(each.cls in _MARKED for each in unknown):
             return shape_of(told)
-    except TypeError as error:
+    except (TypeError, RecursionError) as error:
         raise _refusal(column, told) from error
     raise _refusal(column, told)
 
 
 def _parts(told: Any) -> Iterator[inspect.Type]:
-    """What msgspec makes of a type, and of what that is made of; not of the fields of classes."""
-    waiting = [inspect.type_info(told)]
+    """What msgspec makes of a type, and of what that is made of.
+
+    A TypedDict is made of its fields, as its values are dicts; a class is not.
+    """
+    waiting, seen = [inspect.type_info(told)], set()
     while waiting:
         info: Any = waiting.pop()
         yield info
+        if isinstance(info, inspect.TypedDictType) and info.cls not in seen:
+            seen.add(info.cls)
+            waiting += [field.type for field in info.fields]
         inner = [getattr(info, each, None) for each in ("type", "item_type", "key_type")]
         inner += [getattr(info, "value_type", None), *getattr(info, "item_types", ())]
         waiting += [each for each in [*inner, *getattr(info, "types", ())] if each is not None]

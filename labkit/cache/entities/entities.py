@@ -149,7 +149,7 @@ class Entities(Generic[C, K, V]):
             Exception: What the source raised, where no older value may stand in.
         """
         if type(id) is not self._id_type:
-            self.ids.check(id)
+            id = self.ids.plain(id)
         if not how and self._hub.sessions.current is None:
             return self.strategy.get(id)
         return self.strategy._run(self._get(id, how))
@@ -172,7 +172,7 @@ class Entities(Generic[C, K, V]):
     def refresh(self: Entities[AsyncCache, K, V], id: K) -> Awaitable[V | None]: ...
     def refresh(self, id: K) -> Any:
         """Load an entity anew and keep it, whatever is there."""
-        self.ids.check(id)
+        id = self.ids.plain(id)
         return self.strategy._run(self._refresh(id))
 
     def related(self, id: K, name: str) -> Any:
@@ -184,7 +184,7 @@ class Entities(Generic[C, K, V]):
             LookupError: There is no such relation.
             TypeError: It leads to an id of another type than the class there says.
         """
-        self.ids.check(id)
+        id = self.ids.plain(id)
         return self.strategy._run(self._related_to(id, name))
 
     def related_many(self, ids: Iterable[K], name: str) -> Any:
@@ -236,7 +236,7 @@ class Entities(Generic[C, K, V]):
             return self.strategy._run(self._insert(id, value))
         if id is None:
             raise ValueError(self._no_id())
-        self.ids.check(id)
+        id = self.ids.plain(id)
         return self.strategy._run(self._write("save", id, value))
 
     @overload
@@ -245,7 +245,7 @@ class Entities(Generic[C, K, V]):
     def delete(self: Entities[AsyncCache, K, V], id: K) -> Awaitable[None]: ...
     def delete(self, id: K) -> Any:
         """Delete an entity, and drop what that makes old."""
-        self.ids.check(id)
+        id = self.ids.plain(id)
         return self.strategy._run(self._write("delete", id))
 
     @overload
@@ -266,7 +266,7 @@ class Entities(Generic[C, K, V]):
             TypeError: What was before is no object of the class.
             ValueError: It has another id.
         """
-        self.ids.check(id)
+        id = self.ids.plain(id)
         if before is not None and (own := self.kind.id_of(before)) != id:
             raise ValueError(f"the id is {id!r}, and that of the {self.name} before is {own!r}")
         return self.strategy._run(self._invalidate(id, before))
@@ -296,13 +296,9 @@ class Entities(Generic[C, K, V]):
         elif isinstance(ids, Collection):
             ids = self.ids.distinct(ids)
         else:  # they may be too many to be looked at before
-            ids = map(self._checked, ids)
+            ids = map(self.ids.plain, ids)
         usual = {} if planned is None else {"rate": planned.rate, "batch": planned.batch}
         return self.strategy.warm(ids, **usual | how)
-
-    def _checked(self, id: K) -> K:
-        self.ids.check(id)
-        return id
 
     def planned_ids(self) -> Iterator[K]:
         """The ids in the file that the policy names.
@@ -367,6 +363,8 @@ class Entities(Generic[C, K, V]):
             return (yield from strategy._get_many(list(ids)))  # type: ignore[no-any-return]
         found = session.met(self.name, ids)
         rest = [each for each in ids if each not in found]
+        if not rest:
+            return {each: found[each] for each in ids if found[each] is not None}
         with session.loading(self.name, rest) as load:
             loaded = yield from strategy._get_many(rest)
             found |= session.keep(load, self.name, rest, loaded)
@@ -438,7 +436,7 @@ class Entities(Generic[C, K, V]):
         try:
             write = strategy._of_source("save", given, value)
             stored: V = yield from strategy._counted(write)
-            id, now = self._made(stored), stored
+            id, now = self._made(stored, given), stored
             if strategy._known is not None:
                 yield Ask(strategy._known, "add", ([text_of(id)],), {})
             return stored
@@ -446,10 +444,10 @@ class Entities(Generic[C, K, V]):
             yield from strategy._engine.delete([self.key(id)])  # that there was none
             yield from self._drop(id, None, now, [])
 
-    def _made(self, stored: Any) -> Any:
-        """The id of what a source has stored."""
+    def _made(self, stored: Any, given: Any) -> Any:
+        """The id of what a source has stored; that which was given may have no part to be made."""
         id = self.kind.id_of(stored) if isinstance(stored, self.kind.type) else None
-        if unmade(id):
+        if id is None or (unmade(id) and id != given):
             raise TypeError(
                 f"the source of {self.name} is returning, and its save returned {stored!r}; "
                 f"expected the {self.name} as it is stored, with its id"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections.abc
 import datetime as dt
+import operator
 import types
 import typing
 from decimal import Decimal
@@ -42,7 +43,7 @@ class Ids:
 
     Attributes:
         type: What each id is an object of; None where that is not known, or the id has several
-            fields. Whoever compares it first asks `check` for the rest alone.
+            fields. Whoever compares it first asks `plain` for the rest alone.
     """
 
     def __init__(self, kind: Kind[Any]) -> None:
@@ -52,8 +53,11 @@ class Ids:
         self._types = [plain_type(kind, field, optional=alone) for field in kind.id]
         self.type = self._types[0] if alone else None
 
-    def check(self, id: Any, where: str | None = None) -> None:
-        """Refuse what can be no id.
+    def plain(self, id: Any, where: str | None = None) -> Any:
+        """The id, of the very type that it has in keys.
+
+        What says the same is taken for it: an object of a subclass of int, str or UUID, a NumPy
+        integer, a whole Decimal for an int, and a named tuple or a list for a tuple.
 
         Args:
             id: An id.
@@ -62,12 +66,14 @@ class Ids:
         Raises:
             TypeError: It is of another type.
         """
-        if not self._fits(id):
-            told = f"the id of {self._name} is" if where is None else f"{where} leads to"
-            raise TypeError(
-                f"{told} {id!r}, of type {type(id).__qualname__}; expected {self._wanted()}, "
-                "so that each has one key"
-            )
+        found = id if self._fits(id) else self._converted(id)
+        if self._fits(found):
+            return found
+        told = f"the id of {self._name} is" if where is None else f"{where} leads to"
+        raise TypeError(
+            f"{told} {id!r}, of type {type(id).__qualname__}; expected {self._wanted()}, "
+            "so that each has one key"
+        )
 
     def distinct(self, ids: Iterable[Any], where: str | None = None) -> list[Any]:
         """The ids, each once, in their order.
@@ -75,11 +81,16 @@ class Ids:
         Raises:
             TypeError: One is of another type.
         """
-        some = list(ids)
-        for each in some:
-            if type(each) is not self.type:
-                self.check(each, where)
+        own = self.type
+        some = [each if type(each) is own else self.plain(each, where) for each in ids]
         return list(dict.fromkeys(some))
+
+    def _converted(self, id: Any) -> Any:
+        if len(self._types) == 1:
+            return _as(self.type, id)
+        if not isinstance(id, (tuple, list)) or len(id) != len(self._types):
+            return None
+        return tuple(_as(kind, each) for kind, each in zip(self._types, id, strict=True))
 
     def _fits(self, id: Any) -> bool:
         if len(self._types) == 1:
@@ -99,6 +110,21 @@ class Ids:
             return f"type {names[0]}"
         pairs = zip(self._fields, names, strict=True)
         return f"a tuple of {', '.join(f'{field} ({name})' for field, name in pairs)}"
+
+
+def _as(kind: type | None, value: Any) -> Any:
+    """A value as an object of a type, where that says the same; else the value itself."""
+    if type(value) is kind or kind is None:
+        return value
+    if kind is int and not isinstance(value, bool) and hasattr(value, "__index__"):
+        return int(operator.index(value))
+    if kind is int and isinstance(value, Decimal) and value.is_finite() and value == int(value):
+        return int(value)
+    if kind is str and isinstance(value, str):
+        return str.__getitem__(value, slice(None))
+    if kind is UUID and isinstance(value, UUID):
+        return UUID(int=value.int)
+    return value
 
 
 def plain_type(

@@ -133,9 +133,9 @@ def _described(type: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
 def field_type(type: Any, field: str) -> Any:
     """What the values of a field are, as its class says; Any where it does not."""
     if hasattr(type, "__mapper__"):
-        from labkit.cache.entities.columns import type_of
+        from labkit.cache.entities.columns import key_type
 
-        return type_of(type.__mapper__.column_attrs[field])
+        return key_type(type.__mapper__.column_attrs[field])
     return typing.get_type_hints(type).get(field, Any)
 
 

@@ -7,11 +7,11 @@ it in with `session.merge(value, load=False)`, which answers an object that load
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.ext.mutable import MutableDict, MutableList, MutableSet
 from sqlalchemy.orm import RelationshipDirection, aliased, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -91,6 +91,10 @@ class ModelSerializer:
     def loads(self, payload: bytes) -> Any:
         """The object again, a new one every time.
 
+        Its reconstructors and the listeners to its `load` are called, with no query (the context is
+        None) and no session. One that needs them, and raises, is passed over: what it would have
+        set is missing.
+
         Raises:
             Undecodable: The bytes are damaged, or of another version of the model.
         """
@@ -141,9 +145,7 @@ class _Rows:
         for field, content in self._row(cut(payload, self.stamp)).items():
             set_committed_value(value, field, content)
         make_transient_to_detached(value)
-        state = value._sa_instance_state
-        # Columns that watch their values, and reconstructors, wait to hear of a load.
-        state.manager.dispatch.load(state, None)
+        _tell_of_load(value)
         return value
 
     def _row(self, body: bytes) -> dict[str, Any]:
@@ -162,9 +164,21 @@ class _Rows:
             raise Unserializable(f"{self._class.__name__}.{field}: {error}") from error
 
 
+def _tell_of_load(value: Any) -> None:
+    """Call who waits to hear of a load: columns that watch their values, and reconstructors.
+
+    There is no query and no session. Who raises for want of them keeps nobody from the value, nor
+    the others from being called.
+    """
+    state = value._sa_instance_state
+    for listener in state.manager.dispatch.load:
+        with suppress(Exception):
+            listener(state, None)
+
+
 def _unwrapped(content: Any) -> Any:
     """What a mutable column holds, without what watches it; a load puts that around it again."""
-    for watched, plain in ((MutableDict, dict), (MutableList, list), (MutableSet, set)):
+    for watched, plain in columns.WATCHED:
         if isinstance(content, watched):
             return plain(content)
     return content

@@ -73,8 +73,7 @@ class Parts(Generic[C, K, P]):
     def get(self: Parts[AsyncCache, K, P], id: K) -> Awaitable[P | None]: ...
     def get(self, id: K) -> Any:
         """The part of an entity; None where there is none."""
-        self._whole.ids.check(id)
-        return self.strategy._run(self._get(id))
+        return self.strategy._run(self._get(self._whole.ids.plain(id)))
 
     @overload
     def get_many(self: Parts[Cache, K, P], ids: Iterable[K]) -> dict[K, P]: ...

@@ -10,8 +10,10 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
+import inspect
 import sys
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from labkit.cache.flights import LATE
@@ -20,7 +22,7 @@ from labkit.cache.sources.waiting import Call, Turn, Wait, share
 from labkit.clock import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from labkit.cache.sources.base import Source
     from labkit.cache.steps import Steps
@@ -34,10 +36,14 @@ class TimedOut(TimeoutError):
     """A load took longer than it may."""
 
 
+_holding: ContextVar[frozenset[Any]] = ContextVar("labkit_cache_places", default=frozenset())
+
+
 class Limited(Around[K, V]):
     """Loads at most so many keys or batches at a time, each for at most so long.
 
     Whoever finds every place taken waits in a queue; the first who came is the first who goes on.
+    What a load itself loads by the same limit has its place with it.
 
     A load of coroutine functions that takes too long is cancelled. One that blocks cannot be
     stopped: with a `timeout` it runs in a thread, which its caller leaves behind when the time is
@@ -100,6 +106,11 @@ class Limited(Around[K, V]):
         return self._carry_out(self._limited(functools.partial(self.source.load_many, keys)))
 
     def _limited(self, load: Callable[[], Any]) -> Steps[Any]:
+        if (
+            self in _holding.get()
+        ):  # it is a part of a load that has a place: it would wait for that
+            return (yield Call(load))
+        load = functools.partial(self._with_place, load)
         turn = self._queue_up()
         try:
             yield Wait(turn, self._wait)
@@ -133,6 +144,22 @@ class Limited(Around[K, V]):
                 )
             )
         return answer
+
+    def _with_place(self, load: Callable[[], Any]) -> Any:
+        """What is loaded, by one whose further loads need no place of their own."""
+        held = _holding.set(_holding.get() | {self})
+        try:
+            answer = load()
+        finally:
+            _holding.reset(held)
+        return self._awaited(answer) if inspect.isawaitable(answer) else answer
+
+    async def _awaited(self, answer: Awaitable[Any]) -> Any:
+        held = _holding.set(_holding.get() | {self})
+        try:
+            return await answer
+        finally:
+            _holding.reset(held)
 
     @property
     def _meanwhile(self) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import json
+from collections import OrderedDict  # noqa: TC003 - SQLAlchemy reads it
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import JSON, Enum, ForeignKey, Integer, Numeric, PickleType, String, create_engine
-from sqlalchemy.ext.mutable import MutableDict
+from sqlalchemy.ext.mutable import MutableDict, MutableList
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -26,6 +27,8 @@ from sqlalchemy.orm import (
 from sqlalchemy.types import TypeDecorator
 
 from labkit.cache import Unserializable
+from labkit.cache.backends.memory import MemoryTier
+from labkit.cache.entities.kinds import Kind
 from labkit.cache.policies import Policy
 from labkit.cache.smart import SmartCache
 from labkit.cache.sources.models import ModelSource
@@ -109,6 +112,84 @@ class ZonedColumn(TypeDecorator[dt.datetime]):
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
         return dt.datetime.fromisoformat(value).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+class UserId(str):
+    __slots__ = ()
+
+
+class UserIdColumn(TypeDecorator[Any]):
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return UserId(value)
+
+
+class JsonColumn(TypeDecorator[Any]):
+    """A column of JSON whose values come out as they went in."""
+
+    impl = JSON
+    cache_ok = True
+
+
+class PaidColumn(JsonColumn):
+    """Makes dicts with an object in them."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return {"sum": value["sum"].cents}
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return {"sum": Money(value["sum"])}
+
+
+class Look(TypedDict):
+    color: str
+    width: int
+
+
+class Paid(TypedDict):
+    sum: Money
+
+
+Leafy = dict[str, "Leafy"] | list["Leafy"] | int
+
+
+class Page(Base):
+    """Columns of JSON, annotated as people do."""
+
+    __tablename__ = "page"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    watched: Mapped[MutableDict[str, Any]] = mapped_column(MutableDict.as_mutable(JSON))
+    listed: Mapped[MutableList] = mapped_column(MutableList.as_mutable(JSON))  # type: ignore[type-arg]
+    things: Mapped[dict[str, object]] = mapped_column(JSON)
+    members: Mapped[list[object]] = mapped_column(JSON)
+    leafy: Mapped[Leafy] = mapped_column(JSON)
+    ordered: Mapped[OrderedDict[str, int]] = mapped_column(JSON)
+    look: Mapped[Look] = mapped_column(JSON)
+
+
+class Form(Base):
+    """The same over a `TypeDecorator`."""
+
+    __tablename__ = "form"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    watched: Mapped[MutableDict[str, object]] = mapped_column(MutableDict.as_mutable(JsonColumn))
+    leafy: Mapped[Leafy] = mapped_column(JsonColumn)
+    look: Mapped[Look] = mapped_column(JsonColumn)
+    paid: Mapped[Paid] = mapped_column(PaidColumn)
+
+
+class Account(Base):
+    __tablename__ = "account"
+    id: Mapped[int] = mapped_column(Numeric(10, 0), primary_key=True)
+
+
+class User(Base):
+    __tablename__ = "user"
+    id: Mapped[str] = mapped_column(UserIdColumn, primary_key=True)
 
 
 class Thing(Base):
@@ -302,6 +383,73 @@ def test_a_column_that_cannot_come_back_is_refused_at_once() -> None:
         assert "let OpaqueColumn() make a dataclass" in str(e.value)
         with pytest.raises(LookupError):
             smart["Secret"]
+
+
+PAGE: dict[str, Any] = {
+    "watched": {"a": 1},
+    "listed": [1, "b"],
+    "things": {"a": [None]},
+    "members": [1, {}],
+    "leafy": [{"a": 1}],
+    "ordered": {"b": 1, "a": 2},
+    "look": {"color": "red", "width": 1},
+}
+
+
+@pytest.mark.parametrize("serializer", ["msgpack", "json"])
+@pytest.mark.parametrize("look", [{"color": "red"}, PAGE["look"], PAGE["look"] | {"more": [1]}])
+def test_what_is_plain_json_comes_back_whatever_its_annotation(
+    sessions: sessionmaker[Any], tier: DictTier, serializer: str, look: Any
+) -> None:
+    row = PAGE | {"look": look}
+    add(sessions, Page(id=1, **row))
+    policy = Policy(serializer=serializer)
+    for source in (ModelSource(sessions, Page), Nothing()):
+        with SmartCache([tier]) as smart:
+            found: Any = smart.entity(Page, source, policy=policy).get(1)
+            assert {field: getattr(found, field) for field in row} == row
+            assert isinstance(found.watched, MutableDict)
+            assert isinstance(found.listed, MutableList)
+
+
+@pytest.mark.parametrize("look", [{"color": "red"}, PAGE["look"] | {"more": [1]}])
+def test_a_decorated_column_is_stored_without_what_its_annotation_adds(
+    sessions: sessionmaker[Any], tier: DictTier, look: Any
+) -> None:
+    row = {"watched": {"a": [1]}, "leafy": [{"a": 1}], "look": look, "paid": {"sum": Money(5)}}
+    add(sessions, Form(id=1, **row))
+    for source in (ModelSource(sessions, Form), Nothing()):
+        with SmartCache([tier]) as smart:
+            found: Any = smart.entity(Form, source).get(1)
+            assert {field: getattr(found, field) for field in row} == row
+
+
+def test_ids_are_what_the_annotation_says_where_the_column_makes_others(
+    sessions: sessionmaker[Any], tier: DictTier
+) -> None:
+    add(sessions, Account(id=1))
+    with SmartCache([tier]) as smart:
+        accounts = smart.entity(Account, ModelSource(sessions, Account))
+        found: Any = accounts.get(1)
+        assert type(found.id) is Decimal
+        assert accounts.get(found.id) is not None
+        assert accounts.stats().loads == 1
+        accounts.save(found)
+        assert accounts.get(1) is not None
+        assert accounts.stats().loads == 2  # what was there is gone
+    told = Kind(Account).id_from("1")
+    assert (told, type(told)) == (1, int)
+
+
+def test_ids_that_a_column_makes_are_no_others(sessions: sessionmaker[Any]) -> None:
+    add(sessions, User(id="ann"))
+    with SmartCache([MemoryTier()]) as smart:
+        users = smart.entity(User, ModelSource(sessions, User))
+        found: Any = users.get("ann")
+        made = found.id
+        assert type(made) is UserId
+        assert users.get(made) is not None
+        assert users.stats().loads == 1
 
 
 def test_a_value_of_another_type_than_its_column_is_refused_by_name(tier: DictTier) -> None:

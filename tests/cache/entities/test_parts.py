@@ -208,3 +208,41 @@ def test_who_finds_the_place_of_the_entity_taken_is_refused(load: Callable[[Any]
         source.go.set()
         assert first.result(PATIENCE).id == 1
         load(articles)
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_a_list_that_asks_for_entities_needs_no_place_of_their_own(
+    timeout: float | None, awaited: bool
+) -> None:
+    limits = Limits(at_once=1, wait=0, timeout=timeout)
+    articles = {one: Article(one, 1, f"Story {one}", []) for one in range(3)}
+
+    def blocking() -> list[Article]:
+        def others(ids: list[int]) -> dict[int, list[int]]:
+            there = smart["Article"].get_many([0, 1, 2])
+            return {each: [one for one in there if one != each] for each in ids}
+
+        with SmartCache() as smart:
+            relations = {"others": Many(to="Article", load=others)}
+            policy = Policy(limits=limits)
+            source: Any = FunctionSource(articles.get)
+            smart.entity(Article, source, policy=policy, relations=relations)
+            return smart["Article"].related(1, "others")  # type: ignore[no-any-return]
+
+    async def coroutine() -> list[Article]:
+        async def others(ids: list[int]) -> dict[int, list[int]]:
+            there = await smart["Article"].get_many([0, 1, 2])
+            return {each: [one for one in there if one != each] for each in ids}
+
+        async def load(one: int) -> Article | None:
+            return articles.get(one)
+
+        async with AsyncSmartCache() as smart:
+            relations = {"others": Many(to="Article", load=others)}
+            policy = Policy(limits=limits)
+            source: Any = FunctionSource(load)
+            smart.entity(Article, source, policy=policy, relations=relations)
+            return await smart["Article"].related(1, "others")  # type: ignore[no-any-return]
+
+    found = asyncio.run(coroutine()) if awaited else blocking()
+    assert found == [articles[0], articles[2]]
