@@ -72,8 +72,10 @@ def test_hundreds_of_clients_get_every_change(url: str) -> None:
             gauge = await asyncio.to_thread(lambda: httpx.get(f"{service.url}/metrics").text)
             assert f'leaderboard_open_streams{{kind="sse"}} {CLIENTS}.0' in gauge
             if "fake" not in url:
-                waiting_there = [each for each in client.client_list() if "b" in each["flags"]]
-                assert len(waiting_there) <= 1, "one reading of Redis serves them all"
+                # One reading serves them all; one that a busy machine has cut off ends by itself.
+                async with asyncio.timeout(DEADLINE):
+                    while len([e for e in client.client_list() if "b" in e["flags"]]) > 1:
+                        await asyncio.sleep(0.05)
                 assert len(client.client_list()) - connected_before < 60
             writer = in_thread(write)
             async with asyncio.timeout(3 * DEADLINE):
