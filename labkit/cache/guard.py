@@ -29,6 +29,8 @@ AWAY: Final = object()
 
 _MOST_OWED = 10_000  # beyond that the whole namespace is cleared
 _ROUNDS = 100  # of paying what is owed, until nothing is
+_INVALIDATES = ("delete", "drop_tags", "delete_prefix", "clear")
+_HEARD = (*_INVALIDATES, "set_many")  # what is not given up half-way
 
 # The keys of the claims that a method grants, or ends. Where no answer comes, a claim may be there
 # that is nobody's, and all would wait for its lease to run out: so it is deleted.
@@ -36,8 +38,6 @@ _GRANTED: dict[str, Callable[[Any], Sequence[str]]] = {
     "claim": lambda key: [key],
     "claim_many": list,
 }
-_INVALIDATES = ("delete", "drop_tags", "delete_prefix", "clear")
-_HEARD = (*_INVALIDATES, "set_many")
 _ENDED: dict[str, Callable[[Any], Sequence[str]]] = {
     "fill": lambda claim: [claim.key],
     "fill_many": lambda fills: [claim.key for claim, _, _ in fills],
@@ -109,23 +109,24 @@ class Guard(Breaker):
     def tell(self, method: str, targets: Sequence[str]) -> Steps[int]:
         """Invalidate keys, tags or prefixes, or (no targets) all; what fails is owed.
 
-        So is what is given up, by a caller that is cancelled: it may not have arrived.
+        So is what a caller who is stopped may not have said.
 
         Returns:
             How many there were, as far as the store knows.
         """
-        gone = 0
+        gone, left = 0, calls(method, targets)
         try:
-            for arguments in calls(method, targets):
-                answer = yield from self.ask(method, *arguments)
+            while left:
+                answer = yield from self.ask(method, *left.pop())
                 if answer is AWAY:
                     yield from self.owe(method, targets)
                     break
                 gone = max(gone, answer or 0)
-        except (Exception, Delivered):
+        except Exception:
             raise
         except BaseException as stop:
-            yield from self.stopped(stop, method, targets)
+            if left or not isinstance(stop, Delivered):
+                yield from self.stopped(stop, method, targets)
             raise
         return gone
 

@@ -85,8 +85,8 @@ def ids_from(path: str | os.PathLike[str], read: Callable[[str], T]) -> Iterator
                 raise ValueError(f"{os.fspath(path)}:{number}: {error}") from None
             yield found
     except FileNotFoundError as error:
-        told = f"there is no such file of ids to warm, in {Path.cwd()}"
-        raise FileNotFoundError(error.errno, told, os.fspath(path)) from None
+        told = "there is no such file of ids to warm"
+        raise FileNotFoundError(error.errno, told, str(Path(path).absolute())) from None
 
 
 def _numbered(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:

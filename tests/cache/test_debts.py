@@ -15,7 +15,7 @@ from labkit.cache import MISSING, AsyncCache, Cache, MemoryTier, RedisTier
 from labkit.cache.background import Background
 from labkit.cache.errors import Unavailable
 from labkit.cache.guard import Guard
-from labkit.cache.steps import run
+from labkit.cache.steps import run, run_async
 from labkit.clock import FakeClock
 from labkit.server import LocalServer
 from tests.cache.crowd import PATIENCE, in_threads, until
@@ -132,24 +132,37 @@ def test_what_a_cancelled_caller_invalidated_is_gone_everywhere(
     asyncio.run(main())
 
 
+def test_who_is_cancelled_between_two_invalidations_owes_the_other() -> None:
+    async def main() -> None:
+        held, background = Held(), Background()
+        guard = Guard(held.open("test"), "held", 1.0, background)
+        held.name = "delete_prefix"
+        task = asyncio.create_task(run_async(guard.tell("delete_prefix", ["a:", "b:"])))
+        await held.came.wait()
+        task.cancel()
+        held.go.set()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (task.cancelled(), guard.owes) == (True, 2)
+        await until_async(lambda: not guard.owes, "the paying")
+        await background.close_tasks()
+
+    asyncio.run(main())
+
+
 def test_who_is_cancelled_while_paying_leaves_that_to_the_next() -> None:
     async def main() -> None:
-        held = Held()
-        cache = AsyncCache([held], pause="1h")
-        await cache.set("k", "stays")
-        held.name, held.loses = "delete", True
-        held.go.set()
-        await cache.delete("l")  # owed from now on
-        held.go.clear()
-        held.came.clear()
-        cache._engine.stores[0]._until = 0.0  # the hour is over
-        reader = asyncio.create_task(cache.get("k"))
+        held, clock = Held(), FakeClock(1000)
+        guard = Guard(held.open("test"), "held", 1.0, Background(), clock)
+        guard.remember("delete", ["k"])
+        clock.advance(2)
+        held.name = "delete"
+        reader = asyncio.create_task(run_async(guard.ask("get", "l")))
         await held.came.wait()
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
         held.name = ""
-        assert await cache.get("k") == "stays"
-        await cache.close()
+        assert await run_async(guard.ask("get", "l")) is None
+        assert (guard.away, guard.owes) == (False, 0)
 
     asyncio.run(main())
 

@@ -139,5 +139,7 @@ def test_a_file_of_ids_that_is_not_there_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no such file of ids.* in /.*: 'warm/ids\.txt'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no such file of ids to warm: '/.*/warm/ids\.txt'"
+    ):
         next(ids_from("warm/ids.txt", int))

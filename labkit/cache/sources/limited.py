@@ -106,9 +106,7 @@ class Limited(Around[K, V]):
         return self._carry_out(self._limited(functools.partial(self.source.load_many, keys)))
 
     def _limited(self, load: Callable[[], Any]) -> Steps[Any]:
-        if (
-            self in _holding.get()
-        ):  # it is a part of a load that has a place: it would wait for that
+        if self in _holding.get():  # a part of a load that has a place, and would wait for that
             return (yield Call(load))
         load = functools.partial(self._with_place, load)
         turn = self._queue_up()
